@@ -1,0 +1,46 @@
+"""What a caller can do wrong, in the words the caller reads.
+
+Services raise these; one exception handler (`automette.lib.http`) turns `code` into a status. A message is a
+sentence for the person who can act on it, and never names another team's data.
+"""
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A refusal with a code, a sentence, and optionally more keys for the answer's body."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, detail: str | None = None, extra: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.extra = extra or {}
+
+
+class MalformedRequestError(DomainError):
+    """The body cannot be read, or a required field is missing."""
+
+    code = "malformed_request"
+
+
+class InvalidValueError(DomainError):
+    """A field is there and its value is not allowed."""
+
+    code = "invalid_value"
+
+
+class NotFoundError(DomainError):
+    """It does not exist, or belongs to another team: the two answers are the same bytes."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Not found.")
+
+
+class TooEarlyError(DomainError):
+    """The file is asked for before the render has finished."""
+
+    code = "too_early"

@@ -1,0 +1,157 @@
+"""The edges of the HTTP API: bodies in, errors out, in the contract's shapes."""
+
+from typing import IO, Any, Final, TypeVar
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions, serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from automette.lib.errors import DomainError, InvalidValueError, MalformedRequestError
+from automette.lib.json_text import read_json
+from automette.lib.request_id import request_id_of
+
+log = structlog.get_logger(__name__)
+
+STATUS_OF: Final = {
+    "malformed_request": 400,
+    "insufficient_credits": 402,
+    "not_found": 404,
+    "invalid_value": 422,
+    "too_early": 425,
+}
+_MISSING: Final = {"required", "null", "blank"}
+
+S = TypeVar("S", bound=serializers.Serializer[Any])
+
+
+class PayloadTooLargeError(exceptions.APIException):
+    status_code = 413
+    default_code = "payload_too_large"
+
+
+class StrictJSONParser(BaseParser):
+    """JSON as the standard has it: UTF-8, no NaN, bounded size."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
+        limit: int = settings.MAX_BODY_BYTES
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise PayloadTooLargeError(f"The body is larger than {limit:,} bytes.")
+        return read_json(raw) if raw.strip() else {}
+
+
+def parse(serializer_class: type[S], request: Request) -> dict[str, Any]:
+    """Return the validated fields of the body.
+
+    Raises MalformedRequestError (400) for a body that is no object or lacks a required field, InvalidValueError
+    (422) for a field with a value that is not allowed. Unknown keys are ignored.
+    """
+    body = request.data
+    if not isinstance(body, dict):
+        raise MalformedRequestError("The body must be a JSON object.")
+    serializer = serializer_class(data=body, context={"request": request})
+    if serializer.is_valid():
+        return dict(serializer.validated_data)
+    raise _refusal(serializer.errors)
+
+
+def parse_query(serializer_class: type[S], request: Request) -> dict[str, Any]:
+    """Return the validated query parameters; raise InvalidValueError (422)."""
+    serializer = serializer_class(data=request.query_params.dict())
+    if serializer.is_valid():
+        return dict(serializer.validated_data)
+    raise _refusal(serializer.errors)
+
+
+def _refusal(errors: Any) -> DomainError:
+    """Say the first mistake as a sentence, all of them in the detail."""
+    found = list(_flatten(errors))
+    sentences = [f"{field}: {detail}" if field else str(detail) for field, detail in found]
+    missing = any(getattr(detail, "code", "") in _MISSING and "." not in field for field, detail in found)
+    error = MalformedRequestError if missing else InvalidValueError
+    return error(sentences[0], detail=" ".join(sentences) if len(sentences) > 1 else None)
+
+
+def _flatten(errors: Any, path: str = "") -> Any:
+    if isinstance(errors, dict):
+        for key, value in errors.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _flatten(value, ".".join(part for part in (path, name) if part))
+    elif isinstance(errors, list):
+        for value in errors:
+            yield from _flatten(value, path)
+    else:
+        yield path, errors
+
+
+def error_body(message: str, detail: str | None = None, **extra: Any) -> dict[str, Any]:
+    """Return the contract's error object."""
+    return {"error": message, **({"detail": detail} if detail else {}), **extra}
+
+
+def exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn whatever a view raised into the contract's error answer; unknown exceptions go on to the 500 page."""
+    if isinstance(exception, DomainError):
+        body = error_body(exception.message, exception.detail, **exception.extra)
+        return Response(body, status=STATUS_OF[exception.code])
+    if isinstance(exception, Http404 | PermissionDenied):
+        return Response(error_body("Not found."), status=404)
+    if isinstance(exception, RequestDataTooBig):
+        return Response(error_body("The body is too large."), status=413)
+    if isinstance(exception, OperationalError | InterfaceError):
+        log.error("database_unavailable", error=str(exception))
+        return Response(error_body("The database is not reachable. Try again."), 503, headers={"Retry-After": "2"})
+    if isinstance(exception, exceptions.APIException):
+        headers = {}
+        if getattr(exception, "auth_header", None):
+            headers["WWW-Authenticate"] = exception.auth_header  # type: ignore[attr-defined]
+        if getattr(exception, "wait", None):
+            headers["Retry-After"] = str(int(exception.wait))  # type: ignore[attr-defined]
+        return Response(error_body(_sentence(exception)), exception.status_code, headers=headers)
+    return None
+
+
+def _sentence(exception: exceptions.APIException) -> str:
+    detail = exception.detail
+    while isinstance(detail, list | dict):
+        detail = next(iter(detail.values() if isinstance(detail, dict) else detail))
+    return str(detail)
+
+
+def _json(body: dict[str, Any], status: int) -> JsonResponse:
+    """Answer outside of REST framework in exactly the bytes that it would write."""
+    return JsonResponse(body, status=status, json_dumps_params={"separators": (",", ":"), "ensure_ascii": False})
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/v1/"))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer unknown paths: JSON under the API, one line of text elsewhere."""
+    if _is_api(request):
+        return _json(error_body("Not found."), 404)
+    return HttpResponse("Not found.\n", status=404, content_type="text/plain; charset=utf-8")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses before a view is found (a forbidden Host header, say)."""
+    if _is_api(request):
+        return _json(error_body("Bad request."), 400)
+    return HttpResponse("Bad request.\n", status=400, content_type="text/plain; charset=utf-8")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer an unforeseen exception with the request id and nothing internal."""
+    message = "Something went wrong on our side. It is safe to try again."
+    if _is_api(request):
+        return _json(error_body(message, f"Request id: {request_id_of(request)}"), 500)
+    return HttpResponse(f"{message}\n", status=500, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,48 @@
+"""What the workers report of themselves, for `/readyz`: one short-lived Redis key per worker process."""
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis
+import structlog
+from django.conf import settings
+
+log = structlog.get_logger(__name__)
+
+_PREFIX: Final = "automette:worker:"
+_EVERY_SECONDS: Final = 5
+_LIFE_SECONDS: Final = 20
+
+
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+def report_for_ever(read: Callable[[], dict[str, Any]]) -> None:
+    """Start a daemon thread that writes this process's report every five seconds."""
+
+    def run() -> None:
+        name = f"{_PREFIX}{socket.gethostname()}:{os.getpid()}"
+        while True:
+            report = {"engines": read(), "libreoffice": shutil.which("soffice") is not None}
+            try:
+                with _client() as client:
+                    client.set(name, json.dumps(report, default=str), ex=_LIFE_SECONDS)
+            except redis.RedisError as error:
+                log.warning("worker_report_failed", error=type(error).__name__)
+            time.sleep(_EVERY_SECONDS)
+
+    threading.Thread(target=run, name="worker-status", daemon=True).start()
+
+
+def workers() -> list[dict[str, Any]]:
+    """Return the reports of the workers that are alive; raises RedisError."""
+    with _client() as client:
+        values = client.mget(list(client.scan_iter(f"{_PREFIX}*", count=1000)) or ["-"])
+    return [json.loads(value) for value in values if value]

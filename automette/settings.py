@@ -1,0 +1,228 @@
+"""Settings, read from the environment only. `.env.example` lists them with their defaults."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+import structlog
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- the process
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env("SECRET_KEY", default="")
+PUBLIC_URL = env("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
+CDN_BASE_URL = env("CDN_BASE_URL", default=PUBLIC_URL).rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+AUTOMETTE_DATA = Path(env("AUTOMETTE_DATA", default=".local"))
+ROOT_URLCONF = "automette.urls"
+WSGI_APPLICATION = "automette.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "credits",
+    "templates_app",
+    "renders",
+]
+MIDDLEWARE = [
+    "automette.lib.request_id.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "automette" / "pages"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # no collectstatic step: one command less to forget
+WHITENOISE_MAX_AGE = 3600
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}
+]
+
+# --- database: a small pool per process. A request or task borrows a connection for its statements and gives it
+# back before it waits, renders or calls out; the statements of the hot path are prepared on the server.
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=16)
+_database: dict[str, Any] = env.db_url("DATABASE_URL", default="postgresql:///automette")
+DATABASES = {
+    "default": {
+        **_database,
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5},
+            "server_side_binding": True,
+            "prepare_threshold": 2,
+            "connect_timeout": 3,
+        },
+    }
+}
+
+# --- broker: a doorbell. Every setting here serves one rule: losing Redis may delay a render, never lose it.
+REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
+QUEUES = ("interactive", "async", "bulk", "docx")
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = f"automette.lib.wakeup.PublishingBackend+{REDIS_URL}"
+CELERY_RESULT_EXPIRES = 60
+CELERY_TASK_IGNORE_RESULT = True  # results are asked for by sync renders only, as a wake-up
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True  # safe because a claim counts attempts
+CELERY_TASK_PUBLISH_RETRY = False  # the sweeper is the retry
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "async"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # threads cannot be cancelled; leases decide
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,  # above the longest task
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "queue_order_strategy": "priority",  # in the order of the worker's -Q: interactive first
+}
+CELERY_REDIS_SOCKET_TIMEOUT = 5
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 2
+CELERY_DB_REUSE_MAX = 10**9  # our tasks give connections back to the pool themselves (renders.tasks)
+CELERY_BEAT_SCHEDULE = {
+    "delete-superseded-files": {"task": "renders.delete_superseded_files", "schedule": 300.0},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(AUTOMETTE_DATA / "beat-schedule")
+
+# --- object store
+S3_ENDPOINT_URL = env("S3_ENDPOINT_URL", default="") or None
+S3_PUBLIC_ENDPOINT_URL = env("S3_PUBLIC_ENDPOINT_URL", default="") or S3_ENDPOINT_URL
+S3_BUCKET = env("S3_BUCKET", default="automette")
+S3_REGION = env("S3_REGION", default="us-east-1")
+S3_ACCESS_KEY_ID = env("S3_ACCESS_KEY_ID", default="") or None
+S3_SECRET_ACCESS_KEY = env("S3_SECRET_ACCESS_KEY", default="") or None
+PRESIGNED_URL_SECONDS = env.int("PRESIGNED_URL_SECONDS", default=300)
+
+# --- the API
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+MAX_SOURCE_BYTES = env.int("MAX_SOURCE_BYTES", default=2_000_000)
+SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", default=30)
+WEB_THREADS = env.int("WEB_THREADS", default=256)
+SYNC_WAITERS = env.int("SYNC_WAITERS", default=max(1, WEB_THREADS - 32))  # the rest answers other requests
+DEFAULT_MONTHLY_CREDITS = env.int("DEFAULT_MONTHLY_CREDITS", default=1000)
+
+# --- rendering
+AUTOMETTE_UNSAFE_RENDERER = env.bool("AUTOMETTE_UNSAFE_RENDERER", default=False)
+ENGINE_CHILDREN = env.int("ENGINE_CHILDREN", default=2)
+TYPST_SECONDS = env.float("TYPST_SECONDS", default=25)
+TYPST_MEMORY_MB = env.int("TYPST_MEMORY_MB", default=1024)
+TYPST_PACKAGE_PATH = env("TYPST_PACKAGE_PATH", default="") or None
+LEASE_SECONDS = env.float("LEASE_SECONDS", default=6)
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=1)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["automette.lib.http.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "automette.lib.http.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "COMPACT_JSON": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Automette API",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": "Templates and JSON in, finished documents out.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        "persistAuthorization": True,
+        "tryItOutEnabled": True,
+        "displayRequestDuration": True,
+    },
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVERS": [{"url": PUBLIC_URL}] if env.bool("SCHEMA_WITH_SERVER", default=True) else [],
+}
+
+# --- logging: one line of JSON per event on stderr; constant phrases, ids as keywords, never data or secrets
+LOG_LEVEL = env("LOG_LEVEL", default="INFO")
+_shared_processors: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_shared_processors,
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+            "foreign_pre_chain": [*_shared_processors, structlog.processors.format_exc_info],
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+    },
+}

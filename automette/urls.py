@@ -1,0 +1,50 @@
+from django.contrib import admin
+from django.urls import path, re_path, register_converter
+from django.views.decorators.cache import cache_control
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from automette import health
+from automette.home import home
+from credits.views import CreditsView
+from renders.public_files import PublicFileView
+from renders.views import RenderListView, RenderView
+from templates_app.views import TemplateListView, TemplateView
+
+
+class ResourceId:
+    """Only what can be an id reaches a view: everything else is the same 404."""
+
+    regex = "c[0-9a-z]{24}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(ResourceId, "id")
+
+urlpatterns = [
+    path("", home),
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+    path("admin/", admin.site.urls),
+    path(
+        "docs",
+        SpectacularSwaggerView.as_view(url="/api/v1/openapi.json", permission_classes=[], authentication_classes=[]),
+    ),
+    re_path(r"^renders/(?P<render_id>c[0-9a-z]{24})\.(?P<extension>[a-z0-9]{2,5})$", PublicFileView.as_view()),
+    path(
+        "api/v1/openapi.json",
+        cache_control(max_age=60)(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
+    ),
+    path("api/v1/credits", CreditsView.as_view()),
+    path("api/v1/templates", TemplateListView.as_view()),
+    path("api/v1/templates/<id:template_id>", TemplateView.as_view()),
+    path("api/v1/renders", RenderListView.as_view()),
+    path("api/v1/renders/<id:render_id>", RenderView.as_view()),
+]
+handler400 = "automette.lib.http.bad_request"
+handler404 = "automette.lib.http.not_found"
+handler500 = "automette.lib.http.server_error"

@@ -1,0 +1,30 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import transaction
+
+from accounts.services import create_team
+from automette.lib.commands import JsonCommand
+from credits.services import open_account
+
+
+class Command(JsonCommand):
+    help = "Create a team with a default project and a month's credits."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name")
+        parser.add_argument("--credits", type=int, default=settings.DEFAULT_MONTHLY_CREDITS, help="each month")
+        parser.add_argument("--overage", type=int, default=0, help="how far the balance may fall below zero")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with transaction.atomic():
+            team = create_team(name=options["name"], actor="command line")
+            open_account(
+                team=team,
+                monthly_credits=options["credits"],
+                overage_limit=options["overage"],
+                actor="command line",
+            )
+        self.answer(options, {"id": team.id, "name": team.name}, f"Team {team.name} has the id {team.id}.")

@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Run a Django command, with the embedded servers when no others are configured."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "automette.settings")
+    from django.core.management import execute_from_command_line
+
+    from automette.stack import environment
+
+    with environment():
+        execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

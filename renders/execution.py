@@ -1,0 +1,117 @@
+"""What a worker does with a render: claim, render in an isolated child, store, finish."""
+
+import datetime as dt
+import hashlib
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from automette.lib import store
+from renders import engines, statements
+from renders.leases import keeper
+from renders.models import MAX_ATTEMPTS, Render, object_key
+from renders.statements import Claim, StoredFile
+from workers.errors import RenderError
+from workers.job import Limits, RenderedDocument, RenderJob
+
+log = structlog.get_logger(__name__)
+
+_PAUSE_SECONDS: Final = 1.0
+_CLEAN_AFTER: Final = dt.timedelta(minutes=10)
+_CLEAN_BATCH: Final = 500
+
+
+def execute_render(render_id: str) -> None:
+    """Bring a pending render to its end. A repeat call finds nothing to claim and does nothing.
+
+    A fault of the template or a limit ends the render as failed and gives the credit back; a fault of ours gives
+    the render back for another attempt.
+    """
+    taken = statements.claim(render_id, lease_seconds=settings.LEASE_SECONDS)
+    if taken is None:
+        return
+    with keeper.holding(taken):
+        try:
+            document = _render(taken)
+            file = _store(taken, document)
+        except RenderError as error:
+            _end_badly(taken, message=error.message, code=error.code, retry=error.retry)
+        except store.StoreUnavailableError as error:
+            log.warning("store_unavailable", render_id=render_id, error=str(error))
+            _end_badly(taken, message="The finished file could not be stored.", code="internal", retry=True)
+        else:
+            _finish(taken, document, file)
+
+
+def _render(taken: Claim) -> RenderedDocument:
+    job = RenderJob(
+        source=taken.source,
+        data=taken.data.encode(),
+        format=taken.format,
+        options={},
+        files={},
+        limits=Limits(wall_seconds=settings.TYPST_SECONDS, memory_bytes=settings.TYPST_MEMORY_MB << 20),
+    )
+    connection.close()  # nothing of the database is held while an engine works
+    return engines.pool(taken.engine).render(taken.team_id, job)
+
+
+def _store(taken: Claim, document: RenderedDocument) -> StoredFile:
+    key = object_key(
+        render_id=taken.render_id,
+        visibility=taken.visibility,
+        extension=document.extension,
+        attempt=taken.attempt,
+    )
+    # The permission to upload ends before the lease: once another worker may claim, the store refuses this one.
+    seconds = keeper.seconds_left(taken) - 1
+    if seconds < 1:
+        raise store.StoreUnavailableError("the lease ended before the upload")
+    store.put(key, document.content, document.media_type, seconds=seconds)
+    return StoredFile(
+        format=taken.format,
+        key=key,
+        media_type=document.media_type,
+        size_bytes=len(document.content),
+        sha256=hashlib.sha256(document.content).hexdigest(),
+    )
+
+
+def _finish(taken: Claim, document: RenderedDocument, file: StoredFile) -> None:
+    report = {
+        "warnings": list(document.warnings),
+        "fonts_asked": list(document.fonts_asked),
+        "fonts_used": list(document.fonts_used),
+    }
+    if not statements.complete(taken, file=file, pages=document.pages, report=report):
+        log.warning("result_superseded", render_id=taken.render_id, attempt=taken.attempt)
+
+
+def _end_badly(taken: Claim, *, message: str, code: str, retry: bool) -> None:
+    if retry and taken.attempt < MAX_ATTEMPTS:
+        statements.give_back(taken, pause_seconds=_PAUSE_SECONDS * taken.attempt)
+        log.warning("render_given_back", render_id=taken.render_id, attempt=taken.attempt, code=code)
+        return
+    statements.fail(taken.render_id, attempt=taken.attempt, error=message, code=code)
+    log.info("render_failed", render_id=taken.render_id, code=code)
+
+
+def delete_superseded_files() -> None:
+    """Remove the secure files of attempts that were overtaken, and public files of renders that failed in the end.
+
+    Ten minutes after the end no upload can still be under way. Safe to repeat.
+    """
+    finished = Render.objects.filter(
+        attempt__gt=1, superseded_files_deleted=False, finished_at__lt=timezone.now() - _CLEAN_AFTER
+    ).order_by("finished_at")[:_CLEAN_BATCH]
+    for render in finished:
+        visible = set(render.files.values_list("key", flat=True))
+        written = {
+            object_key(render_id=render.id, visibility=render.visibility, extension=render.format, attempt=attempt)
+            for attempt in range(1, render.attempt + 1)
+        }
+        store.delete(written - visible)
+        Render.objects.filter(pk=render.pk).update(superseded_files_deleted=True)

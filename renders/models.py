@@ -1,0 +1,189 @@
+import json
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.models import Team
+from automette.lib.ids import ID_LENGTH, new_id
+from templates_app.models import Template, TemplateVersion
+
+MAX_ATTEMPTS = 3
+
+
+class Job(models.Model):
+    """One trigger, and the renders it caused."""
+
+    class Source(models.TextChoices):
+        API = "api"
+        CSV = "csv"
+        FORM = "form"
+        COLLECTION = "collection"
+        ONDEMAND = "ondemand"
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    source = models.CharField(max_length=10, choices=Source)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["team", "-id"], name="job_by_team")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(source__in=["api", "csv", "form", "collection", "ondemand"]),
+                name="job_source_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} job {self.id}"
+
+
+class Render(models.Model):
+    """One output. The row is the truth; messages only ring for it.
+
+    pending --claim--> running --finish--> completed | failed
+       ^                  |
+       +---- give back ---+   (our fault: store away, engine gone)
+
+    A claim raises `attempt` and takes a lease; when the lease ends, another worker may claim. Whatever changes a
+    running row names the attempt it belongs to, so a worker that comes late changes nothing. At most MAX_ATTEMPTS
+    attempts. `ring_at` is when the sweeper looks at the row again. Finished rows never change.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        COMPLETED = "completed"
+        FAILED = "failed"
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public"
+        SECURE = "secure"
+
+    OPEN: ClassVar = (Status.PENDING, Status.RUNNING)
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="renders", db_index=False)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="renders")
+    template = models.ForeignKey(Template, on_delete=models.DO_NOTHING, related_name="renders", db_index=False)
+    template_version = models.ForeignKey(
+        TemplateVersion, on_delete=models.DO_NOTHING, related_name="renders", db_index=False
+    )
+    template_name = models.CharField(max_length=200)
+    engine = models.CharField(max_length=10)
+    format = models.CharField(max_length=10)
+    visibility = models.CharField(max_length=10, choices=Visibility)
+    data = models.TextField(help_text="The caller's JSON object, as text: key order and number types are kept.")
+    filename = models.CharField(max_length=255, help_text="The name a download gets, with its extension.")
+    webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001 (the API answers null)
+    queue = models.CharField(max_length=20)
+    status = models.CharField(max_length=10, choices=Status)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    ring_at = models.DateTimeField(null=True, blank=True)
+    rings = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 (the API answers null)
+    error_code = models.CharField(max_length=40, blank=True, default="")
+    pages = models.PositiveIntegerField(null=True, blank=True)
+    report: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        default=dict, blank=True, help_text="What the engine noticed: warnings, fonts asked for and used."
+    )
+    superseded_files_deleted = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["team", "-id"], name="render_by_team"),
+            models.Index(fields=["team", "status", "-id"], name="render_by_team_status"),
+            models.Index(fields=["team", "template", "-id"], name="render_by_team_template"),
+            models.Index(fields=["ring_at"], name="render_to_ring", condition=Q(status__in=["pending", "running"])),
+            models.Index(
+                fields=["finished_at"],
+                name="render_to_clean",
+                condition=Q(attempt__gt=1, superseded_files_deleted=False),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "running", "completed", "failed"]),
+                name="render_status_known",
+            ),
+            models.CheckConstraint(condition=Q(visibility__in=["public", "secure"]), name="render_visibility_known"),
+            models.CheckConstraint(condition=Q(attempt__lte=MAX_ATTEMPTS), name="render_attempts_bounded"),
+            models.CheckConstraint(
+                condition=Q(status__in=["completed", "failed"], finished_at__isnull=False, ring_at__isnull=True)
+                | Q(status__in=["pending", "running"], finished_at__isnull=True, ring_at__isnull=False),
+                name="render_finished_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="failed", error__isnull=False) | (~Q(status="failed") & Q(error__isnull=True)),
+                name="render_error_iff_failed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="running") | Q(lease_expires_at__isnull=False),
+                name="render_running_has_lease",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template_name} {self.status}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in self.OPEN
+
+    @property
+    def data_object(self) -> dict[str, Any]:
+        """What the caller sent, parsed again."""
+        value: dict[str, Any] = json.loads(self.data)
+        return value
+
+    @property
+    def self_url(self) -> str:
+        return f"{settings.PUBLIC_URL}/api/v1/renders/{self.id}"
+
+    @property
+    def url(self) -> str | None:
+        """Where the finished file is: for everybody, or through the API with a key."""
+        if self.status != self.Status.COMPLETED:
+            return None
+        if self.visibility == self.Visibility.SECURE:
+            return f"{self.self_url}?download=true"
+        return f"{settings.CDN_BASE_URL}/renders/{self.id}.{self.format}"
+
+
+class RenderFile(models.Model):
+    """A finished file in the store; written in the transaction that completes its render, never changed."""
+
+    render = models.ForeignKey(Render, on_delete=models.CASCADE, related_name="files", db_index=False)
+    format = models.CharField(max_length=10)
+    key = models.CharField(max_length=200, unique=True)
+    media_type = models.CharField(max_length=100)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["render", "format"], name="file_once_per_render_and_format"),
+            models.CheckConstraint(condition=Q(size_bytes__gt=0), name="file_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def object_key(*, render_id: str, visibility: str, extension: str, attempt: int) -> str:
+    """Return the name of a file in the store.
+
+    Public files have a fixed place that a CDN may point at; there the store itself keeps a late attempt out
+    (`automette.lib.store`). Secure files carry the attempt.
+    """
+    if visibility == Render.Visibility.PUBLIC:
+        return f"renders/{render_id}.{extension}"
+    return f"secure/{render_id}-{attempt}.{extension}"

@@ -1,0 +1,120 @@
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from automette.lib.serializer_fields import ObjectField, StrictBooleanField, TextField, TimestampField
+from renders.models import Render
+
+_ALL_FORMATS = ["pdf", "png", "svg", "jpg", "webp", "docx"]
+
+
+class RenderCreateSerializer(serializers.Serializer[Any]):
+    template_id = TextField(max_length=100)
+    data = ObjectField(  # type: ignore[assignment]  # the metaclass takes it off the class
+        required=False, help_text="Values of the template's fields; any JSON object."
+    )
+    visibility = serializers.ChoiceField(choices=Render.Visibility.choices, required=False)
+    format = serializers.ChoiceField(
+        choices=_ALL_FORMATS,
+        required=False,
+        help_text="One that the template's engine can make; default its first.",
+    )
+    webhook_url = TextField(required=False, allow_null=True, max_length=2000, help_text="Must begin with https://.")
+    filename_pattern = TextField(required=False, allow_null=True, max_length=300)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        fields = super().get_fields()
+        fields["async"] = StrictBooleanField(
+            required=False, default=True, help_text="false: wait up to 30 s for the finished file."
+        )
+        return fields
+
+    def validate_webhook_url(self, value: str | None) -> str | None:
+        if value is not None and not value.startswith("https://"):
+            raise serializers.ValidationError("Must begin with https://.")
+        return value
+
+
+class RenderListQuerySerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=Render.Status.choices, required=False)
+    template_id = serializers.CharField(required=False, max_length=100)
+    limit = serializers.IntegerField(required=False, default=20, min_value=1, max_value=100)
+    cursor = serializers.CharField(required=False, max_length=100)
+
+
+class RenderQuerySerializer(serializers.Serializer[Any]):
+    download = serializers.BooleanField(required=False, default=False, help_text="true: redirect to the file.")
+    format = serializers.ChoiceField(choices=_ALL_FORMATS, required=False)
+
+
+class RenderListItemSerializer(serializers.ModelSerializer[Render]):
+    self = serializers.CharField(source="self_url", read_only=True)
+    url = serializers.CharField(read_only=True, allow_null=True)
+    created_at = TimestampField(read_only=True)
+
+    class Meta:
+        model = Render
+        fields = [
+            "id",
+            "self",
+            "status",
+            "url",
+            "format",
+            "template_id",
+            "template_name",
+            "error",
+            "created_at",
+        ]
+
+
+class RenderListSerializer(serializers.Serializer[Any]):
+    renders = RenderListItemSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class RenderCreatedSerializer(RenderListItemSerializer):
+    """The answer of a creating POST."""
+
+    data = ObjectField(source="data_object", read_only=True)  # type: ignore[assignment]
+
+    class Meta(RenderListItemSerializer.Meta):
+        fields = [
+            "id",
+            "self",
+            "status",
+            "url",
+            "format",
+            "template_id",
+            "template_name",
+            "data",
+            "created_at",
+        ]
+
+
+class RenderFailedSerializer(serializers.Serializer[Any]):
+    """A sync render that failed: an error with the render's identity."""
+
+    error = serializers.CharField()
+    id = serializers.CharField()
+    self = serializers.CharField()
+    status = serializers.CharField()
+
+
+class RenderSerializer(RenderCreatedSerializer):
+    webhook_deliveries = serializers.SerializerMethodField()
+
+    class Meta(RenderCreatedSerializer.Meta):
+        fields = [
+            *RenderCreatedSerializer.Meta.fields,
+            "webhook_url",
+            "webhook_deliveries",
+            "error",
+            "pages",
+            "report",
+        ]
+
+    @extend_schema_field(OpenApiTypes.NONE)
+    def get_webhook_deliveries(self, render: Render) -> None:
+        return None

@@ -1,0 +1,205 @@
+"""The statements on a render's hot path: accept, claim, renew, give back, finish.
+
+Each is one SQL statement, hence one transaction, prepared on the server after its second use. Written by hand: the
+ORM's version of the same costs three times the CPU, and a single statement cannot be half done. They are the only
+place where a render's state or its credit changes. All times are the database's.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.db import connection
+
+from renders.models import MAX_ATTEMPTS, Render
+
+_ACCEPT: Final = """
+WITH account AS (
+    UPDATE credits_creditaccount SET credit_balance = credit_balance - 1
+    WHERE team_id = %(team)s AND credit_balance + overage_limit >= 1
+    RETURNING credit_balance
+), charge AS (
+    INSERT INTO credits_ledgerentry (team_id, kind, amount, balance_after, render_id, actor)
+    SELECT %(team)s, 'charge', -1, credit_balance, %(id)s, %(actor)s FROM account
+), job AS (
+    INSERT INTO renders_job (id, team_id, source) SELECT %(job)s, %(team)s, %(source)s FROM account
+)
+INSERT INTO renders_render (
+    id, team_id, job_id, template_id, template_version_id, template_name, engine, format, visibility, data, filename,
+    webhook_url, queue, status, attempt, rings, error_code, report, superseded_files_deleted, ring_at)
+SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, %(engine)s, %(format)s,
+    %(visibility)s, %(data)s, %(filename)s, %(webhook_url)s, %(queue)s, 'pending', 0, 0, '', '{}', false,
+    statement_timestamp() + interval '5 seconds'
+FROM account
+RETURNING created_at
+"""
+
+
+def accept(render: Render, *, source: str, actor: str) -> bool:
+    """Charge one credit and create the job and the render; set `created_at` on the given row.
+
+    Returns False, with nothing created, when the team has no credit left.
+    """
+    values = {
+        "id": render.id,
+        "team": render.team_id,
+        "job": render.job_id,
+        "source": source,
+        "actor": actor,
+        "template": render.template_id,
+        "version": render.template_version_id,
+        "template_name": render.template_name,
+        "engine": render.engine,
+        "format": render.format,
+        "visibility": render.visibility,
+        "data": render.data,
+        "filename": render.filename,
+        "webhook_url": render.webhook_url,
+        "queue": render.queue,
+    }
+    row = _one(_ACCEPT, values)
+    if row is None:
+        return False
+    render.created_at = row[0]
+    return True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker needs to render: the row's words at the moment it was claimed."""
+
+    render_id: str
+    attempt: int
+    team_id: str
+    engine: str
+    format: str
+    visibility: str
+    data: str
+    source: str
+
+
+_CLAIM: Final = f"""
+UPDATE renders_render AS render
+SET status = 'running', attempt = render.attempt + 1,
+    lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s),
+    ring_at = statement_timestamp() + make_interval(secs => %(lease)s),
+    started_at = coalesce(render.started_at, statement_timestamp())
+FROM templates_app_templateversion AS version
+WHERE render.id = %(id)s AND version.id = render.template_version_id AND render.attempt < {MAX_ATTEMPTS}
+    AND (render.status = 'pending' OR (render.status = 'running' AND render.lease_expires_at < statement_timestamp()))
+RETURNING render.id, render.attempt, render.team_id, render.engine, render.format, render.visibility, render.data,
+    version.source
+"""
+
+
+def claim(render_id: str, *, lease_seconds: float) -> Claim | None:
+    """Take a render for this worker; None means that it is finished, taken, or used up."""
+    row = _one(_CLAIM, {"id": render_id, "lease": lease_seconds})
+    return Claim(*row) if row else None
+
+
+_RENEW: Final = """
+UPDATE renders_render AS render
+SET lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s),
+    ring_at = statement_timestamp() + make_interval(secs => %(lease)s)
+FROM unnest(%(ids)s::text[], %(attempts)s::int[]) AS mine (id, attempt)
+WHERE render.id = mine.id AND render.attempt = mine.attempt AND render.status = 'running'
+RETURNING render.id, render.attempt
+"""
+
+
+def renew(held: Sequence[tuple[str, int]], *, lease_seconds: float) -> set[tuple[str, int]]:
+    """Prolong the leases of (render id, attempt) pairs; return those that are still this worker's."""
+    ids, attempts = zip(*held, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, {"ids": list(ids), "attempts": list(attempts), "lease": lease_seconds})
+        return set(cursor.fetchall())
+
+
+_GIVE_BACK: Final = """
+UPDATE renders_render
+SET status = 'pending', lease_expires_at = NULL, ring_at = statement_timestamp() + make_interval(secs => %(pause)s)
+WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
+RETURNING id
+"""
+
+
+def give_back(taken: Claim, *, pause_seconds: float) -> bool:
+    """Let another attempt begin after a pause; False when this attempt no longer owns the render."""
+    values = {"id": taken.render_id, "attempt": taken.attempt, "pause": pause_seconds}
+    return _one(_GIVE_BACK, values) is not None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that lies in the store and is not visible yet."""
+
+    format: str
+    key: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+_COMPLETE: Final = """
+WITH done AS (
+    UPDATE renders_render
+    SET status = 'completed', finished_at = statement_timestamp(), ring_at = NULL, lease_expires_at = NULL,
+        pages = %(pages)s, report = %(report)s::jsonb
+    WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
+    RETURNING id
+)
+INSERT INTO renders_renderfile (render_id, format, key, media_type, size_bytes, sha256)
+SELECT id, %(format)s, %(key)s, %(media_type)s, %(size_bytes)s, %(sha256)s FROM done
+RETURNING render_id
+"""
+
+
+def complete(taken: Claim, *, file: StoredFile, pages: int, report: dict[str, Any]) -> bool:
+    """Make the file visible and end the render; False when a newer attempt owns it (drop the result)."""
+    values = {
+        "id": taken.render_id,
+        "attempt": taken.attempt,
+        "pages": pages,
+        "report": json.dumps(report),
+        **dataclasses.asdict(file),
+    }
+    return _one(_COMPLETE, values) is not None
+
+
+_FAIL: Final = """
+WITH done AS (
+    UPDATE renders_render
+    SET status = 'failed', finished_at = statement_timestamp(), ring_at = NULL, lease_expires_at = NULL,
+        error = %(error)s, error_code = %(code)s, report = %(report)s::jsonb
+    WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
+    RETURNING id, team_id
+), account AS (
+    UPDATE credits_creditaccount AS credit SET credit_balance = credit.credit_balance + 1
+    FROM done WHERE credit.team_id = done.team_id
+    RETURNING credit.credit_balance
+)
+INSERT INTO credits_ledgerentry (team_id, kind, amount, balance_after, render_id, actor)
+SELECT done.team_id, 'refund', 1, account.credit_balance, done.id, 'render failed' FROM done, account
+RETURNING render_id
+"""
+
+
+def fail(render_id: str, *, attempt: int, error: str, code: str, report: dict[str, Any] | None = None) -> bool:
+    """End the render as failed and give its credit back; False when a newer attempt owns it."""
+    values = {
+        "id": render_id,
+        "attempt": attempt,
+        "error": error[:500],
+        "code": code,
+        "report": json.dumps(report or {}),
+    }
+    return _one(_FAIL, values) is not None
+
+
+def _one(statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row

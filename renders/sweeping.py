@@ -1,0 +1,80 @@
+"""Ringing again for renders that did not start or whose worker died; ending those that used up their attempts.
+
+Any number of sweepers may run: rows are taken with SKIP LOCKED. A row is rung again after 5 s, then 10, 20, 40,
+60 s. A render that only waits its turn in a long queue would be rung needlessly, so while its queue still holds
+many messages, only rows of more than a minute are.
+"""
+
+from typing import Any, Final
+
+import redis
+import structlog
+from django.conf import settings
+from django.db import connection
+
+from automette.lib.tasks import send
+from renders import statements
+from renders.models import MAX_ATTEMPTS
+from renders.tasks import run_render
+
+log = structlog.get_logger(__name__)
+
+_BATCH: Final = 300
+_LONG_QUEUE: Final = 50
+
+_DUE: Final = f"""
+UPDATE renders_render AS render
+SET rings = least(render.rings + 1, 1000),
+    ring_at = statement_timestamp() + make_interval(secs => least(60, 5 * power(2, least(render.rings, 4))))
+FROM (
+    SELECT id FROM renders_render
+    WHERE status IN ('pending', 'running') AND ring_at < statement_timestamp()
+        AND NOT (status = 'running' AND attempt >= {MAX_ATTEMPTS})
+        AND NOT (status = 'pending' AND queue = ANY(%(long)s) AND created_at > statement_timestamp() - interval '1 minute')
+    ORDER BY ring_at LIMIT {_BATCH} FOR UPDATE SKIP LOCKED
+) AS due
+WHERE render.id = due.id
+RETURNING render.id, render.queue
+"""
+
+_USED_UP: Final = f"""
+SELECT id, attempt FROM renders_render
+WHERE status = 'running' AND attempt >= {MAX_ATTEMPTS} AND ring_at < statement_timestamp()
+    AND lease_expires_at < statement_timestamp()
+ORDER BY ring_at LIMIT {_BATCH}
+"""
+
+
+def sweep() -> int:
+    """Do one round; return how many renders were rung for. Raises DatabaseError and RedisError."""
+    due = _query(_DUE, {"long": _long_queues()})
+    for render_id, queue in due:
+        send(run_render, queue=queue, kwargs={"render_id": render_id})
+    for render_id, attempt in _query(_USED_UP, {}):
+        statements.fail(
+            render_id,
+            attempt=attempt,
+            error=f"The render was interrupted {attempt} times and was given up. Its credit was given back.",
+            code="internal",
+        )
+        log.error("render_given_up", render_id=render_id, attempt=attempt)
+    if due:
+        log.info("renders_rung", count=len(due))
+    return len(due)
+
+
+def _long_queues() -> list[str]:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    with client, client.pipeline(transaction=False) as pipeline:
+        for queue in settings.QUEUES:
+            pipeline.llen(queue)
+        return [
+            queue for queue, length in zip(settings.QUEUES, pipeline.execute(), strict=True) if length > _LONG_QUEUE
+        ]
+
+
+def _query(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

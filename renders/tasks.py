@@ -1,0 +1,24 @@
+"""Celery entry points. Each may run any number of times for the same row."""
+
+from celery import shared_task
+from django.db import connection
+
+from renders import execution
+
+
+@shared_task(name="renders.run_render", ignore_result=False)
+def run_render(*, render_id: str) -> None:
+    """Render a document if it is still to be rendered; the (empty) result wakes a waiting caller."""
+    try:
+        execution.execute_render(render_id)
+    finally:
+        connection.close()  # back to the pool: see CELERY_DB_REUSE_MAX
+
+
+@shared_task(name="renders.delete_superseded_files")
+def delete_superseded_files() -> None:
+    """Remove from the store what attempts wrote that were overtaken by another."""
+    try:
+        execution.delete_superseded_files()
+    finally:
+        connection.close()

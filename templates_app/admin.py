@@ -1,0 +1,19 @@
+from django.contrib import admin
+
+from accounts.admin import LookOnlyAdmin
+from templates_app.models import Template, TemplateVersion
+
+
+@admin.register(Template)
+class TemplateAdmin(LookOnlyAdmin):
+    list_display = ["name", "engine", "team", "current_version", "updated_at"]
+    list_select_related = ["team", "current_version__template"]
+    list_filter = ["engine"]
+    search_fields = ["name", "id", "team__name"]
+
+
+@admin.register(TemplateVersion)
+class TemplateVersionAdmin(LookOnlyAdmin):
+    list_display = ["template", "number", "created_at"]
+    list_select_related = ["template"]
+    search_fields = ["template__name", "template__id"]

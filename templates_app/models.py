@@ -1,0 +1,75 @@
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.models import Project, Team
+from automette.lib.ids import ID_LENGTH, new_id
+
+
+class Engine(models.TextChoices):
+    TYPST = "typst"
+    CANVAS = "canvas"
+    DOCX = "docx"
+
+
+# What each engine can make, its default first (contract section 3).
+FORMATS: dict[str, tuple[str, ...]] = {
+    Engine.TYPST: ("pdf", "png", "svg"),
+    Engine.CANVAS: ("png", "jpg", "webp", "pdf", "svg"),
+    Engine.DOCX: ("pdf", "docx"),
+}
+
+
+class Template(models.Model):
+    """The blueprint of documents. Its source lives in versions; `current_version` is what renders use.
+
+    Names need not be unique. A template belongs to one team and one of its projects.
+    """
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="templates", db_index=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="templates")
+    name = models.CharField(max_length=200)
+    engine = models.CharField(max_length=10, choices=Engine)
+    filename_pattern = models.CharField(max_length=300, blank=True)
+    current_version = models.ForeignKey(
+        "TemplateVersion", on_delete=models.PROTECT, null=True, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["team", "id"], name="template_by_team")]
+        constraints = [
+            models.CheckConstraint(condition=Q(engine__in=["typst", "canvas", "docx"]), name="template_engine_known"),
+            models.CheckConstraint(condition=~Q(name=""), name="template_has_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def allowed_formats(self) -> list[str]:
+        return list(FORMATS[self.engine])
+
+
+class TemplateVersion(models.Model):
+    """One state of a template's source. Never changed: a render keeps the version it used."""
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
+    template = models.ForeignKey(Template, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.TextField()
+    fields: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["template", "number"], name="version_number_once_per_template"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="version_counts_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.number}"

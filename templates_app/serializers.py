@@ -1,0 +1,98 @@
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from automette.lib.serializer_fields import TextField, TimestampField
+from templates_app.models import Engine, Template
+
+
+def template_url(template_id: str) -> str:
+    return f"{settings.PUBLIC_URL}/api/v1/templates/{template_id}"
+
+
+class TemplateListQuerySerializer(serializers.Serializer[Any]):
+    engine = serializers.ChoiceField(choices=Engine.choices, required=False)
+
+
+class TemplateCreateSerializer(serializers.Serializer[Any]):
+    name = TextField(max_length=200, help_text="Shown to people; need not be unique.")
+    engine = serializers.ChoiceField(choices=Engine.choices)
+    source = TextField(  # type: ignore[assignment]  # the metaclass takes declared fields off the class
+        trim_whitespace=False, help_text="The Typst source."
+    )
+    project_id = TextField(required=False, max_length=25, help_text="Default: the team's default project.")
+    filename_pattern = TextField(required=False, allow_blank=True, max_length=300)
+
+
+class TemplateListItemSerializer(serializers.ModelSerializer[Template]):
+    self = serializers.SerializerMethodField(method_name="get_self_url")
+    allowed_formats = serializers.ListField(child=serializers.CharField(), read_only=True)
+    created_at = TimestampField(read_only=True)
+    updated_at = TimestampField(read_only=True)
+
+    class Meta:
+        model = Template
+        fields = ["id", "name", "engine", "self", "allowed_formats", "created_at", "updated_at"]
+
+    def get_self_url(self, template: Template) -> str:
+        return template_url(template.id)
+
+
+class AvailableFieldSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    type = serializers.CharField()
+    example = serializers.CharField()
+
+
+class FieldSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    type = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    required = serializers.BooleanField()  # type: ignore[assignment]
+
+
+class TemplateSerializer(TemplateListItemSerializer):
+    available_fields = serializers.SerializerMethodField()
+    fields_ = serializers.SerializerMethodField(method_name="get_field_list")
+    url_base = serializers.SerializerMethodField()
+
+    class Meta(TemplateListItemSerializer.Meta):
+        fields = [
+            "id",
+            "name",
+            "engine",
+            "self",
+            "available_fields",
+            "fields_",
+            "allowed_formats",
+            "url_base",
+            "created_at",
+            "updated_at",
+        ]
+
+    def get_available_fields(self, template: Template) -> list[dict[str, Any]]:
+        return [{"key": field["key"], "type": "text", "example": field["example"]} for field in _fields(template)]
+
+    def get_field_list(self, template: Template) -> list[dict[str, Any]]:
+        return [
+            {
+                "key": field["key"],
+                "type": "text",
+                "label": field["key"].replace("_", " ").capitalize(),
+                "required": False,
+            }
+            for field in _fields(template)
+        ]
+
+    def get_url_base(self, template: Template) -> str | None:
+        return None
+
+    def to_representation(self, instance: Template) -> dict[str, Any]:
+        body = super().to_representation(instance)
+        # `fields` is a name that serializers keep for themselves
+        return {("fields" if key == "fields_" else key): value for key, value in body.items()}
+
+
+def _fields(template: Template) -> list[dict[str, Any]]:
+    return template.current_version.fields if template.current_version else []

@@ -1,0 +1,161 @@
+"""The Typst engine, as it runs inside a confined child.
+
+One `Compiler` is kept for the life of a child: a fresh one per distinct document leaks a quarter of a megabyte each
+time, and font look-up costs 80 ms unless one `typst.Fonts` is shared.
+
+The caller's data arrives as a virtual file beside the source. A first line binds it to the name `data`; it is a line
+of its own because a heading is one only at the start of a line, and line numbers in messages are moved back by it.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typst
+
+from workers.engines import pdf, typst_messages
+from workers.engines.typst_options import DEFAULT_PPI
+from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
+
+DATA_FILE = ".automette/data.json"
+_PRELUDE = f'#let data = json("/{DATA_FILE}");\n'.encode()
+_FONT_SETTING = re.compile(r'\bfont\s*:\s*(?:"([^"\n]+)"|\(([^()]*)\))')
+_QUOTED = re.compile(r'"([^"\n]+)"')
+_WARM_UP = b"""#set page(width: 10cm, height: auto)
+= Ready *bold* _italic_
+#table(columns: 2, [a], [b], ..range(6).map(n => [#n]))
+"""
+_PNG_SIZE = slice(16, 24)
+
+
+class TypstEngine:
+    """Compiles one job after the other. Built in the zygote, opened in the child, never used by two teams."""
+
+    name = "typst"
+
+    def __init__(self, font_paths: Sequence[str], package_path: str) -> None:
+        self._fonts = typst.Fonts(
+            include_system_fonts=False, include_embedded_fonts=True, font_paths=list(font_paths)
+        )
+        self._families = {pdf.family_key(family): family for family in self._fonts.families()}
+        self._package_path = package_path
+        self._root = ""
+        self._compiler: typst.Compiler | None = None
+
+    def open(self, root: str) -> None:
+        """Make the compiler for files below `root` and pay now for what the first document would pay."""
+        self._root = root
+        self._compiler = typst.Compiler(
+            root=root,
+            font_paths=self._fonts,
+            package_path=self._package_path,
+            package_cache_path=self._package_path,
+        )
+        self._compiler.compile(input={typst_messages.MAIN_FILE: _WARM_UP}, format="pdf", timestamp=0)
+
+    def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Give what `RenderedDocument` holds besides the content, and the content. Raises RenderError."""
+        pages, warnings = self._compile(request, source, data)
+        content, count, notes = _pick(request, pages)
+        explained = [typst_messages.explain(warning, self._root).message for warning in warnings]
+        text = source.decode()
+        asked = _fonts_asked(text)
+        if request["format"] == "pdf":
+            used = pdf.embedded_fonts(content, self._families)
+        else:
+            used = tuple(name for name in asked if pdf.family_key(name) in self._families)
+        return {
+            "pages": count,
+            "warnings": [*notes, *explained][: typst_messages.MAX_WARNINGS],
+            "fonts_asked": asked,
+            "fonts_used": used,
+        }, content
+
+    def _compile(
+        self, request: Mapping[str, Any], source: bytes, data: bytes
+    ) -> tuple[bytes | list[bytes], list[Any]]:
+        compiler = self._compiler
+        if compiler is None:
+            raise RuntimeError("the engine was not opened")
+        options = request["options"]
+        try:
+            return compiler.compile_with_warnings(
+                input={typst_messages.MAIN_FILE: _PRELUDE + source, DATA_FILE: data},
+                format=request["format"],
+                ppi=options.get("ppi", DEFAULT_PPI),
+                sys_inputs=_inputs(data),
+                pdf_standards=options.get("pdf_standard", []),
+                timestamp=options["timestamp"],
+            )
+        except typst.TypstError as error:
+            raise self._explained(error) from error
+        except UnicodeEncodeError as error:
+            raise TemplateError("data holds half of a surrogate pair, which is not text") from error
+
+    def _explained(self, error: Any) -> RenderError:
+        said = typst_messages.explain(error, self._root)
+        if typst_messages.is_internal(error.message):
+            return EngineError(f"the typesetter could not finish: {said.message}")
+        return TemplateError(said.message, line=said.line, column=said.column, hints=said.hints)
+
+
+def _inputs(data: bytes) -> dict[str, str]:
+    """What `sys.inputs` holds: strings as they are, everything else as JSON."""
+    try:
+        values = json.loads(data, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise TemplateError("data is nested too deeply") from error
+    except ValueError as error:
+        raise TemplateError(f"data is not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        return {}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        for key, value in values.items()
+    }
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _pick(request: Mapping[str, Any], pages: bytes | list[bytes]) -> tuple[bytes, int, list[str]]:
+    """The file to return, the number of pages, and a warning when pages are left out. Raises LimitExceededError."""
+    limits, notes = request["limits"], []
+    if request["format"] == "pdf":
+        content = pages if isinstance(pages, bytes) else pages[0]
+        count = pdf.count_pages(content)
+    else:
+        images = [pages] if isinstance(pages, bytes) else pages
+        count, page = len(images), request["options"].get("page", 1)
+        if page > count:
+            raise TemplateError(f'option "page" is {page}, but the document has {_pages(count)}')
+        content = images[page - 1]
+        if count > 1:
+            notes.append(f"the document has {count} pages; this image is page {page}")
+    if count > limits["max_pages"]:
+        raise LimitExceededError(f"document has more than {limits['max_pages']} pages")
+    if len(content) > limits["max_output_bytes"]:
+        raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
+    if request["format"] == "png" and _pixels(content) > limits["max_pixels"]:
+        raise LimitExceededError(f"image has more than {limits['max_pixels'] / 1e6:g} megapixels")
+    return content, count, notes
+
+
+def _pages(count: int) -> str:
+    return "one page" if count == 1 else f"{count} pages"
+
+
+def _pixels(png: bytes) -> int:
+    size = png[_PNG_SIZE]
+    return int.from_bytes(size[:4]) * int.from_bytes(size[4:])
+
+
+def _fonts_asked(source: str) -> tuple[str, ...]:
+    """Families that `font:` names literally, in order; a name that is computed is not seen."""
+    asked: dict[str, None] = {}
+    for single, several in _FONT_SETTING.findall(source):
+        for name in [single] if single else _QUOTED.findall(several):
+            asked[name] = None
+    return tuple(asked)
