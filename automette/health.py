@@ -60,7 +60,15 @@ def _workers() -> dict[str, Check]:
         unknown = {"ok": False, "problem": "No worker has reported in the last 20 seconds. Is one running?"}
         return {"engine_isolation": unknown, "libreoffice": unknown}
     missing = sorted({name for report in reports for one in report["engines"].values() for name in one["missing"]})
-    active = sorted({name for report in reports for one in report["engines"].values() for name in one["active"]})
+    active = sorted(
+        {
+            name
+            for report in reports
+            for one in report["engines"].values()
+            for name, on in one["isolation"].items()
+            if on
+        }
+    )
     isolation: Check = {"ok": not missing, "workers": len(reports), "active": active}
     if missing:
         isolation["problem"] = f"Engines run with incomplete isolation; missing: {', '.join(missing)}."

@@ -26,7 +26,7 @@ def start() -> None:
     )
     pool.start()
     _pools["typst"] = pool
-    log.info("engine_started", engine="typst", **pool.status())
+    log.info("engine_started", engine="typst", isolation=pool.status()["isolation"])
 
 
 def stop() -> None:
@@ -47,7 +47,11 @@ def status() -> dict[str, Any]:
 
 @worker_init.connect
 def _start_with_worker(**_: object) -> None:
-    start()
+    try:
+        start()
+    except Exception as error:  # Celery's signals swallow exceptions, and a worker without engines must not run
+        log.critical("worker_refuses_to_start", reason=str(error))
+        raise SystemExit(f"This worker does not start: {error}") from error
     worker_status.report_for_ever(status)
 
 

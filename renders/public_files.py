@@ -6,7 +6,9 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
+from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.decorators.clickjacking import xframe_options_exempt
 
 from automette.lib import store
 from renders.models import RenderFile
@@ -15,6 +17,7 @@ from renders.services import disposition, find_public_file
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
+@method_decorator(xframe_options_exempt, name="dispatch")
 class PublicFileView(View):
     """GET and HEAD with ETag, Range and immutable caching; no key, no cookie."""
 
@@ -39,9 +42,10 @@ def _with_headers(response: HttpResponseBase, file: RenderFile, etag: str) -> Ht
     response["Cache-Control"] = _FOR_EVER
     response["Content-Disposition"] = disposition(file.render, file)
     response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = (
-        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
-    )
+    if file.format == "svg":  # the only format that can run scripts; browsers' PDF viewers do not work in a sandbox
+        response["Content-Security-Policy"] = (
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+        )
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     response["Access-Control-Allow-Origin"] = "*"
     response["Accept-Ranges"] = "bytes"

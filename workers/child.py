@@ -1,6 +1,8 @@
 """One engine child, as the pool sees it: a socket, a pidfd, a slot, and the team that it belongs to for life."""
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import time
@@ -55,15 +57,21 @@ class EngineChild:
         except OSError:
             return 0
 
+    def is_quiet(self) -> bool:
+        """Whether an idle child is still there: it has nothing to say, so anything to read is its end."""
+        return not select.select([self.channel], [], [], 0)[0]
+
+    def signal_end(self) -> None:
+        """Kill it. The pidfd cannot mean another process, as a pid might by now."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
     def kill(self) -> None:
-        """End it now and give everything back. The pidfd cannot mean another process, as a pid might by now."""
+        """Kill it and give back its socket, its handle and its slot. Only the thread that uses it may do that."""
         if self.ended:
             return
         self.ended = True
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        self.signal_end()
         self.channel.close()
         os.close(self.pidfd)
         self.slot.remove()

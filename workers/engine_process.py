@@ -17,15 +17,15 @@ from workers.isolation.confinement import Profile, confine
 
 MAX_REQUEST_BYTES = 64 << 20
 
+_OUT_OF_MEMORY = {"error": LimitExceededError.code, "memory": True, "last": True}
+
 
 class Engine(Protocol):
     """What an engine offers inside a child."""
 
     def open(self, root: str) -> None: ...
 
-    def render(
-        self, request: Mapping[str, Any], source: bytes, data: bytes
-    ) -> tuple[dict[str, Any], bytes]: ...
+    def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]: ...
 
 
 def run_child(channel: socket.socket, profile: Profile, engine: Engine, *, root: str, parent: int) -> None:
@@ -56,16 +56,13 @@ def _answer(engine: Engine, request: dict[str, Any], source: bytes, data: bytes)
     except RenderError as error:
         return _described(error), b""
     except MemoryError:
-        return _described(LimitExceededError("memory limit exceeded")) | {"last": True}, b""
+        return _OUT_OF_MEMORY | {}, b""
     # pyo3 raises a panic of the engine as a BaseException, so that nobody takes it for an ordinary error
     except BaseException as error:  # noqa: BLE001
-        return _described(_explain_panic(error)) | {"last": True}, b""
-
-
-def _explain_panic(error: BaseException) -> RenderError:
-    if is_memory(str(error)):
-        return LimitExceededError("memory limit exceeded")
-    return EngineError("the typesetter stopped on this input; please report it with the template")
+        if is_memory(str(error)):
+            return _OUT_OF_MEMORY | {}, b""
+        stopped = EngineError("the typesetter stopped on this input; please report it with the template")
+        return _described(stopped) | {"last": True}, b""
 
 
 def _described(error: RenderError) -> dict[str, Any]:

@@ -18,6 +18,7 @@ PREFIX = "automette-engine-"
 _LOCK = "lock"
 _NEEDED_BYTES = 512 << 20
 _YOUNG_SECONDS = 60
+_OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
 
 
 class RuntimeDirectory:
@@ -117,7 +118,7 @@ def _is_open_to_all(path: Path) -> bool:
     if not all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents):
         return False
     for folder, _, files in os.walk(path):
-        if Path(folder).stat().st_mode & 0o005 != 0o005:
+        if Path(folder).stat().st_mode & _OPEN_FOLDER != _OPEN_FOLDER:
             return False
         if not all(Path(folder, name).stat().st_mode & stat.S_IROTH for name in files):
             return False

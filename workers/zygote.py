@@ -81,7 +81,7 @@ class Zygote:
         gc.freeze()
 
     def _fork(self, request: dict[str, Any]) -> None:
-        if len(os.listdir("/proc/self/task")) != 1:
+        if kernel.count_threads() != 1:
             raise RuntimeError("the zygote has threads; a child forked now would hang")
         root = request["root"]
         profile = _with_slot(self._profile, root=root, uid=request["uid"], memory_bytes=request["memory_bytes"])

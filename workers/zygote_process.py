@@ -1,4 +1,4 @@
-"""The zygote, as the service sees it: started with a clean environment, asked over a socket, one request at a time."""
+"""The zygote, as the service sees it: started with a clean environment and asked over a socket."""
 
 import array
 import json
@@ -137,9 +137,7 @@ class ZygoteProcess:
             )
         return process, ours
 
-    def _ask(
-        self, message: dict[str, Any], *, seconds: float = _ANSWER_SECONDS
-    ) -> tuple[dict[str, Any], list[int]]:
+    def _ask(self, message: dict[str, Any], *, seconds: float = _ANSWER_SECONDS) -> tuple[dict[str, Any], list[int]]:
         descriptors = array.array("i")
         try:
             self._control.settimeout(seconds)

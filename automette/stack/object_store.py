@@ -62,7 +62,8 @@ class ObjectStore:
 
     def start(self) -> Iterator[None]:
         """Start and yield until it listens, on a port that the kernel picks, after a crash on the same."""
-        (self._folder / BUCKET).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folder, self._folder / BUCKET):
+            folder.mkdir(mode=0o700, exist_ok=True)
         start_of_log = self.log.stat().st_size
         key_pair = f"{self._data.secrets.s3_access_key_id},{self._data.secrets.s3_secret_access_key}"
         self.process = spawn(

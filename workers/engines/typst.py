@@ -10,6 +10,7 @@ of its own because a heading is one only at the start of a line, and line number
 import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typst
@@ -41,16 +42,16 @@ class TypstEngine:
         self._families = {pdf.family_key(family): family for family in self._fonts.families()}
         self._package_path = package_path
         self._root = ""
-        self._compiler: typst.Compiler | None = None
+        self._compiler: Any = None  # typst-py's annotations do not know virtual files
 
     def open(self, root: str) -> None:
         """Make the compiler for files below `root` and pay now for what the first document would pay."""
         self._root = root
         self._compiler = typst.Compiler(
-            root=root,
+            root=Path(root),
             font_paths=self._fonts,
-            package_path=self._package_path,
-            package_cache_path=self._package_path,
+            package_path=Path(self._package_path),
+            package_cache_path=Path(self._package_path),
         )
         self._compiler.compile(input={typst_messages.MAIN_FILE: _WARM_UP}, format="pdf", timestamp=0)
 
@@ -75,12 +76,9 @@ class TypstEngine:
     def _compile(
         self, request: Mapping[str, Any], source: bytes, data: bytes
     ) -> tuple[bytes | list[bytes], list[Any]]:
-        compiler = self._compiler
-        if compiler is None:
-            raise RuntimeError("the engine was not opened")
         options = request["options"]
         try:
-            return compiler.compile_with_warnings(
+            result: tuple[bytes | list[bytes], list[Any]] = self._compiler.compile_with_warnings(
                 input={typst_messages.MAIN_FILE: _PRELUDE + source, DATA_FILE: data},
                 format=request["format"],
                 ppi=options.get("ppi", DEFAULT_PPI),
@@ -92,6 +90,7 @@ class TypstEngine:
             raise self._explained(error) from error
         except UnicodeEncodeError as error:
             raise TemplateError("data holds half of a surrogate pair, which is not text") from error
+        return result
 
     def _explained(self, error: Any) -> RenderError:
         said = typst_messages.explain(error, self._root)

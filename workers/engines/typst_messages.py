@@ -13,8 +13,10 @@ MAX_WARNINGS = 50
 
 _PLACE = re.compile(r"^ *┌─ (.+):(\d+):(\d+)$", re.MULTILINE)
 _MISSING_PACKAGE = re.compile(r"package not found \(searched for (@[^)]+)\)")
-_FAILED_DOWNLOAD = re.compile(r"failed to download package \(https?://[^/]+/([^/\s]+)/([^\s:]+)-([0-9.]+)\.tar\.gz.*", re.DOTALL)
-_SEARCHED = re.compile(r" ?\(searched at [^)\n]*\)?")
+_FAILED_DOWNLOAD = re.compile(
+    r"failed to download package \(https?://[^/]+/([^/\s]+)/([^\s:]+)-([0-9.]+)\.tar\.gz.*", re.DOTALL
+)
+_SEARCHED = re.compile(r" ?\(searched at ([^)\n]*)\)?")
 _OCCURRED = re.compile(r" ?\(occurred at [^)\n]*\)?")
 _USELESS_HINTS = ("--root", "report this as a bug")
 _INTERNAL = "internal error"
@@ -88,5 +90,10 @@ def _missing_package(message: str) -> str | None:
 
 
 def _scrub(message: str, root: str) -> str:
-    message = _OCCURRED.sub("", _SEARCHED.sub("", message))
-    return message.replace(root + "/", "").replace(root, "the template's folder")
+    message = message.replace(root + "/", "").replace(root, "the template's folder")
+    return _OCCURRED.sub("", _SEARCHED.sub(_name_what_was_searched, message))
+
+
+def _name_what_was_searched(found: re.Match[str]) -> str:
+    """Keep a path inside the template's folder, which the author knows, and drop any other."""
+    return "" if found[1].startswith("/") else f": {found[1]}"

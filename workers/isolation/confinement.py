@@ -46,7 +46,7 @@ def confine(profile: Profile, parent: int, keep: Collection[int]) -> dict[str, A
     Raises OSError or LandlockUnavailableError when a layer cannot be had: the caller must then end the process.
     Ends the process itself if `parent` has died meanwhile.
     """
-    if len(os.listdir("/proc/self/task")) != 1:
+    if kernel.count_threads() != 1:
         raise RuntimeError("a process with several threads cannot be confined: the others would stay free")
     active: dict[str, Any] = {}
     close_descriptors(keep)

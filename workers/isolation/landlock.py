@@ -9,6 +9,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 
 from workers.isolation import kernel
 
@@ -96,7 +97,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     with contextlib.suppress(FileNotFoundError):  # a folder that does not exist needs no right
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            if not os.path.isdir(path):
+            if not Path(path).is_dir():
                 rights &= _RIGHTS_OF_A_FILE
             kernel.syscall(
                 "landlock_add_rule",

@@ -33,7 +33,14 @@ _PRCTL_HARMLESS = (
     39,  # PR_GET_NO_NEW_PRIVS
     30,  # PR_GET_TIMERSLACK
 )
-_IOCTL_HARMLESS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
+_IOCTL_HARMLESS = (
+    0x5401,
+    0x5413,
+    0x541B,
+    0x5421,
+    0x5450,
+    0x5451,
+)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
 
 
 def _instruction(code: int, if_true: int, if_false: int, value: int) -> bytes:
@@ -139,7 +146,5 @@ def restrict(allowed: Iterable[str], pretended: Iterable[str] = (), *, writes: b
     length = len(code) // 8
     description = _Program(length, ctypes.addressof(buffer))
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.syscall(
-        "seccomp", ctypes.c_uint(_SECCOMP_SET_MODE_FILTER), ctypes.c_uint(0), ctypes.byref(description)
-    )
+    kernel.syscall("seccomp", ctypes.c_uint(_SECCOMP_SET_MODE_FILTER), ctypes.c_uint(0), ctypes.byref(description))
     return length

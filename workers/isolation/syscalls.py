@@ -1,16 +1,16 @@
 """System call numbers of the two supported machines, and the lists of calls that an engine may make.
 
 Numbers are the kernel's ABI and never change: x86-64 from `asm/unistd_64.h`, aarch64 from `asm-generic/unistd.h`.
-Calls that a machine does not have are `None` there (aarch64 has only the `*at` forms).
+Each row is name: (x86-64, aarch64). A call that a machine does not have is `None` there: aarch64 has only the
+`*at` forms.
 The lists were found by running the engines under the filter and taking away what they do not need.
 """
 
 import platform
 from dataclasses import dataclass
+from typing import Final
 
-NUMBERS: dict[str, tuple[int, int | None]] = {
-    # name: (x86-64, aarch64)
-2570
+NUMBERS: Final[dict[str, tuple[int, int | None]]] = {
     "read": (0, 63),
     "write": (1, 64),
     "open": (2, None),
@@ -164,8 +164,12 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "landlock_restrict_self": (446, 446),
 }
 
-READING = frozenset(
-    """
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+READING = _names("""
     read write close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
     pread64 pwrite64 readv writev access select sched_yield mremap mincore madvise dup dup2 nanosleep getpid sendto
     recvfrom sendmsg recvmsg shutdown getsockname getsockopt exit uname fcntl flock getdents getcwd readlink umask
@@ -175,16 +179,13 @@ READING = frozenset(
     faccessat faccessat2 pselect6 ppoll set_robust_list get_robust_list eventfd2 epoll_create1 dup3 pipe2 preadv
     pwritev getrandom membarrier statx rseq close_range sched_getparam sched_getscheduler sched_get_priority_max
     sched_get_priority_min getpriority statfs fstatfs
-    """.split()
-)
+    """)
 """What a program needs to compute with files that are only read. `open` and `openat` have rules of their own."""
 
-WRITING = frozenset(
-    """
+WRITING = _names("""
     fsync fdatasync ftruncate rename mkdir rmdir unlink mkdirat unlinkat renameat renameat2 fallocate copy_file_range
     creat
-    """.split()
-)
+    """)
 """What writing into a folder of its own adds. Never links, device nodes, modes or owners."""
 
 

@@ -1,0 +1,201 @@
+"""Real servers for every test: PostgreSQL, Redis and S3 come from `make test`, web and worker are started here.
+
+Tests do not clean up after each other: each has teams of its own, as in production, so nothing leaks between them.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
+
+from accounts.models import Team
+from accounts.services import create_api_key, create_team
+from automette.stack.children import spawn
+from credits.services import open_account
+
+ROOT = Path(__file__).resolve().parent.parent
+HELLO = '#set page(width: 200pt, height: 100pt)\nHello #data.at("name", default: "World")!\n'
+
+
+def pytest_configure(config):
+    if "DATABASE_URL" not in os.environ:
+        raise pytest.UsageError(
+            "No servers. Run `make test`, or `python -m automette.stack exec --temporary -- pytest`."
+        )
+
+
+@pytest.fixture(scope="session")
+def database(django_db_blocker):
+    """The test database, open for the whole run."""
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False)
+        yield
+        teardown_databases(made, verbosity=0)
+
+
+class Api:
+    """A team, its key, and an HTTP client that sends it; `post` takes a JSON value."""
+
+    def __init__(self, team: Team, key: str, base: str | None = None) -> None:
+        self.team, self.key, self.base = team, key, base
+        self._client = Client(raise_request_exception=False)
+
+    def _headers(self, extra):
+        return {"Authorization": f"Bearer {self.key}", **(extra or {})}
+
+    def get(self, path, headers=None, **params):
+        return self._client.get(path, params, headers=self._headers(headers))
+
+    def post(self, path, body=None, headers=None):
+        return self._client.post(path, body, content_type="application/json", headers=self._headers(headers))
+
+    def template(self, source=HELLO, name="Hello", **more) -> str:
+        answer = self.post("/api/v1/templates", {"name": name, "engine": "typst", "source": source, **more})
+        assert answer.status_code == 201, answer.content
+        return answer.json()["id"]
+
+    def render(self, template_id, **more):
+        """Render through the running stack and return the answer's status and body."""
+        answer = self.post("/api/v1/renders", {"template_id": template_id, "async": False, **more})
+        return answer.status_code, answer.json()
+
+    def credits(self) -> int:
+        return self.get("/api/v1/credits").json()["credit_balance"]
+
+
+@pytest.fixture
+def new_api(database) -> Callable[..., Api]:
+    """Make a team with credits and a key."""
+
+    def make(credits=100, overage=0, name="A team") -> Api:
+        team = create_team(name=name, actor="test")
+        open_account(team=team, monthly_credits=credits, overage_limit=overage, actor="test")
+        _, key = create_api_key(team=team, actor="test")
+        return Api(team, key)
+
+    return make
+
+
+@pytest.fixture
+def api(new_api) -> Api:
+    return new_api()
+
+
+@pytest.fixture
+def other_api(new_api) -> Api:
+    return new_api(name="Another team")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Processes:
+    """The application's own processes, run as in production against the test database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.running = folder, []
+
+    def start(self, name: str, *arguments: str, **environment: str) -> subprocess.Popen:
+        log = self.folder / f"{name}.log"
+        process = spawn(
+            [sys.executable, *arguments],
+            environment={**os.environ, "AUTOMETTE_DATA": str(self.folder), **environment},
+            death_signal=signal.SIGKILL,
+            log=log,
+            working_directory=ROOT,
+        )
+        process.log = log
+        self.running.append(process)
+        return process
+
+    def worker(self, name="worker", queues="interactive,async,bulk,docx", **environment):
+        arguments = ["-m", "celery", "-A", "automette", "worker", "--pool", "threads", "--concurrency", "4"]
+        flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+        return self.start(name, *arguments, "-Q", queues, *flags, "-n", f"{name}@%h", **environment)
+
+    def sweeper(self, **environment):
+        return self.start("sweeper", "manage.py", "sweep", **environment)
+
+    def web(self, **environment) -> str:
+        port = str(free_port())
+        base = f"http://127.0.0.1:{port}"
+        environment = {"PUBLIC_URL": base, "CDN_BASE_URL": base, "PORT": port, **environment}
+        self.start("web", "-m", "gunicorn", "-c", "automette/gunicorn.py", "automette.wsgi", **environment)
+        return base
+
+    def stop(self, process=None):
+        for one in [process] if process else self.running:
+            if one.poll() is None:
+                one.terminate()
+        for one in [process] if process else self.running:
+            try:
+                one.wait(15)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30, every: float = 0.05):
+    """Return the first truthy value of the condition; fail when the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(every)
+    pytest.fail(f"not true within {seconds} s: {condition}")
+
+
+@pytest.fixture(scope="session")
+def test_environment(database):
+    """Point processes that tests start at the test database instead of the stack's own."""
+    from django.db import connection
+
+    url = os.environ["DATABASE_URL"]
+    name = connection.settings_dict["NAME"]
+    head, _, query = url.partition("?")
+    os.environ["DATABASE_URL"] = f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    yield
+    os.environ["DATABASE_URL"] = url
+
+
+@pytest.fixture
+def processes(test_environment, tmp_path) -> Iterator[Processes]:
+    started = Processes(tmp_path)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def server(test_environment, tmp_path_factory) -> Iterator[str]:
+    """The whole application: the base URL of a web process, with a worker and a sweeper behind it."""
+    started = Processes(tmp_path_factory.mktemp("server"))
+    try:
+        base = started.web()
+        started.worker()
+        started.sweeper()
+        wait_until(lambda: is_ready(base), 60)
+        yield base
+    except pytest.fail.Exception:
+        print(*(f"--- {one.log}\n{one.log.read_text()[-3000:]}" for one in started.running), sep="\n")
+        raise
+    finally:
+        started.stop()
+
+
+def is_ready(base: str) -> bool:
+    try:
+        return requests.get(f"{base}/readyz", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
