@@ -91,16 +91,12 @@ $(DEVELOPMENT): requirements-dev.txt $(RUNTIME) | $(BIN)/python
 	@touch $@
 
 # DOCX to PDF needs it; everything else works without. Never a reason to stop.
+LIBREOFFICE := libreoffice-writer-nogui
+APT := DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=60
 libreoffice:
-	@if ! command -v soffice >/dev/null; then \
-		package=libreoffice-writer-nogui; \
-		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-			echo "Installing $$package for DOCX to PDF (apt-get, about 10 s) ..."; \
-			export DEBIAN_FRONTEND=noninteractive; \
-			apt="apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=60"; \
-			{ apt-cache show $$package >/dev/null 2>&1 || $$apt -q update; } \
-				&& $$apt -y -q install --no-install-recommends $$package; \
-		fi; \
-		command -v soffice >/dev/null || echo "LibreOffice is not installed: DOCX to PDF will not work until" \
-			"$$package is (Debian: apt-get install --no-install-recommends $$package)."; \
-	fi
+	@command -v soffice >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && { \
+		printf 'Installing $(LIBREOFFICE) for DOCX to PDF '; \
+		{ apt-cache show $(LIBREOFFICE) >/dev/null 2>&1 || $(APT) update; $(APT) install --no-install-recommends $(LIBREOFFICE); } \
+			| awk '/^(Get|Unpacking|Setting up)/ && ++n % 20 == 0 { printf "."; fflush() } END { print "" }'; }; \
+	command -v soffice >/dev/null; } || echo "DOCX to PDF will not work: LibreOffice is not installed" \
+		"(Debian: apt-get install --no-install-recommends $(LIBREOFFICE)). Everything else will."

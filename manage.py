@@ -4,13 +4,13 @@
 import os
 import sys
 
+from django.core.management import execute_from_command_line
+
+from automette.stack import environment
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "automette.settings")
-    from django.core.management import execute_from_command_line
-
-    from automette.stack import environment
-
     with environment():
         execute_from_command_line(sys.argv)
 

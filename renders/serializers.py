@@ -1,6 +1,5 @@
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -102,6 +101,18 @@ class RenderFailedSerializer(serializers.Serializer[Any]):
     status = serializers.CharField()
 
 
+class WebhookDeliverySerializer(serializers.Serializer[Any]):
+    """One attempt to tell a receiver of the render's end."""
+
+    id = serializers.CharField()
+    event_id = serializers.CharField()
+    source = serializers.ChoiceField(choices=["render_webhook", "global_webhook"])  # type: ignore[assignment]
+    http_status = serializers.IntegerField(allow_null=True)
+    success = serializers.BooleanField()
+    error = serializers.CharField(allow_null=True)
+    created_at = TimestampField()
+
+
 class RenderSerializer(RenderCreatedSerializer):
     webhook_deliveries = serializers.SerializerMethodField()
 
@@ -115,6 +126,6 @@ class RenderSerializer(RenderCreatedSerializer):
             "report",
         ]
 
-    @extend_schema_field(OpenApiTypes.NONE)
+    @extend_schema_field(WebhookDeliverySerializer(many=True, allow_null=True))
     def get_webhook_deliveries(self, render: Render) -> None:
         return None

@@ -79,14 +79,14 @@ class Claim:
     source: str
 
 
-_CLAIM: Final = f"""
+_CLAIM: Final = """
 UPDATE renders_render AS render
 SET status = 'running', attempt = render.attempt + 1,
     lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s),
     ring_at = statement_timestamp() + make_interval(secs => %(lease)s),
     started_at = coalesce(render.started_at, statement_timestamp())
 FROM templates_app_templateversion AS version
-WHERE render.id = %(id)s AND version.id = render.template_version_id AND render.attempt < {MAX_ATTEMPTS}
+WHERE render.id = %(id)s AND version.id = render.template_version_id AND render.attempt < %(max_attempts)s
     AND (render.status = 'pending' OR (render.status = 'running' AND render.lease_expires_at < statement_timestamp()))
 RETURNING render.id, render.attempt, render.team_id, render.engine, render.format, render.visibility, render.data,
     version.source
@@ -95,7 +95,7 @@ RETURNING render.id, render.attempt, render.team_id, render.engine, render.forma
 
 def claim(render_id: str, *, lease_seconds: float) -> Claim | None:
     """Take a render for this worker; None means that it is finished, taken, or used up."""
-    row = _one(_CLAIM, {"id": render_id, "lease": lease_seconds})
+    row = _one(_CLAIM, {"id": render_id, "lease": lease_seconds, "max_attempts": MAX_ATTEMPTS})
     return Claim(*row) if row else None
 
 

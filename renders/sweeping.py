@@ -19,38 +19,39 @@ from renders.tasks import run_render
 
 log = structlog.get_logger(__name__)
 
-_BATCH: Final = 300
 _LONG_QUEUE: Final = 50
+_BOUNDS: Final = {"max_attempts": MAX_ATTEMPTS, "batch": 300}
 
-_DUE: Final = f"""
+_DUE: Final = """
 UPDATE renders_render AS render
 SET rings = least(render.rings + 1, 1000),
     ring_at = statement_timestamp() + make_interval(secs => least(60, 5 * power(2, least(render.rings, 4))))
 FROM (
     SELECT id FROM renders_render
     WHERE status IN ('pending', 'running') AND ring_at < statement_timestamp()
-        AND NOT (status = 'running' AND attempt >= {MAX_ATTEMPTS})
-        AND NOT (status = 'pending' AND queue = ANY(%(long)s) AND created_at > statement_timestamp() - interval '1 minute')
-    ORDER BY ring_at LIMIT {_BATCH} FOR UPDATE SKIP LOCKED
+        AND NOT (status = 'running' AND attempt >= %(max_attempts)s)
+        AND NOT (status = 'pending' AND queue = ANY(%(long)s)
+            AND created_at > statement_timestamp() - interval '1 minute')
+    ORDER BY ring_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE render.id = due.id
 RETURNING render.id, render.queue
 """
 
-_USED_UP: Final = f"""
+_USED_UP: Final = """
 SELECT id, attempt FROM renders_render
-WHERE status = 'running' AND attempt >= {MAX_ATTEMPTS} AND ring_at < statement_timestamp()
+WHERE status = 'running' AND attempt >= %(max_attempts)s AND ring_at < statement_timestamp()
     AND lease_expires_at < statement_timestamp()
-ORDER BY ring_at LIMIT {_BATCH}
+ORDER BY ring_at LIMIT %(batch)s
 """
 
 
 def sweep() -> int:
     """Do one round; return how many renders were rung for. Raises DatabaseError and RedisError."""
-    due = _query(_DUE, {"long": _long_queues()})
+    due = _query(_DUE, {"long": _long_queues(), **_BOUNDS})
     for render_id, queue in due:
         send(run_render, queue=queue, kwargs={"render_id": render_id})
-    for render_id, attempt in _query(_USED_UP, {}):
+    for render_id, attempt in _query(_USED_UP, _BOUNDS):
         statements.fail(
             render_id,
             attempt=attempt,

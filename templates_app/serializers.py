@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from automette.lib.serializer_fields import TextField, TimestampField
@@ -54,7 +55,6 @@ class FieldSerializer(serializers.Serializer[Any]):
 
 class TemplateSerializer(TemplateListItemSerializer):
     available_fields = serializers.SerializerMethodField()
-    fields_ = serializers.SerializerMethodField(method_name="get_field_list")
     url_base = serializers.SerializerMethodField()
 
     class Meta(TemplateListItemSerializer.Meta):
@@ -64,34 +64,29 @@ class TemplateSerializer(TemplateListItemSerializer):
             "engine",
             "self",
             "available_fields",
-            "fields_",
             "allowed_formats",
             "url_base",
             "created_at",
             "updated_at",
         ]
 
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Add `fields`, a name that serializers keep for themselves."""
+        return {**super().get_fields(), "fields": serializers.SerializerMethodField(method_name="get_field_list")}
+
+    @extend_schema_field(AvailableFieldSerializer(many=True))
     def get_available_fields(self, template: Template) -> list[dict[str, Any]]:
         return [{"key": field["key"], "type": "text", "example": field["example"]} for field in _fields(template)]
 
+    @extend_schema_field(FieldSerializer(many=True))
     def get_field_list(self, template: Template) -> list[dict[str, Any]]:
         return [
-            {
-                "key": field["key"],
-                "type": "text",
-                "label": field["key"].replace("_", " ").capitalize(),
-                "required": False,
-            }
-            for field in _fields(template)
+            {"key": key, "type": "text", "label": key.replace("_", " ").capitalize(), "required": False}
+            for key in (field["key"] for field in _fields(template))
         ]
 
     def get_url_base(self, template: Template) -> str | None:
         return None
-
-    def to_representation(self, instance: Template) -> dict[str, Any]:
-        body = super().to_representation(instance)
-        # `fields` is a name that serializers keep for themselves
-        return {("fields" if key == "fields_" else key): value for key, value in body.items()}
 
 
 def _fields(template: Template) -> list[dict[str, Any]]:

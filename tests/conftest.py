@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.db import connection
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 
@@ -160,8 +161,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 30, every: floa
 @pytest.fixture(scope="session")
 def test_environment(database):
     """Point processes that tests start at the test database instead of the stack's own."""
-    from django.db import connection
-
     url = os.environ["DATABASE_URL"]
     name = connection.settings_dict["NAME"]
     head, _, query = url.partition("?")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from automette.stack.data_directory import DataDirectory
+    from automette.stack.keeper import Service
     from automette.stack.showcase import Sample
 
 SEED = "python manage.py seed_demo --json"
@@ -46,13 +47,14 @@ def supervise(*, stay: bool) -> int:
         try:
             with open_data_directory(default_path(), wait=signals.wait) as data:
                 _say(f"Automette starts. Data in {data.path}, logs in {data.path}/logs.")
-                with servers(data, wait=signals.wait, report=_say, on_ready=_show_ready) as (keeper, variables):
-                    supervisor = Supervisor(data, keeper, variables, signals=signals, port=port, begin=begin)
-                    return supervisor.run(stay=stay)
+                try:
+                    with servers(data, wait=signals.wait, report=_say, on_ready=_show_ready) as (keeper, variables):
+                        supervisor = Supervisor(data, keeper, variables, signals=signals, port=port, begin=begin)
+                        return supervisor.run(stay=stay)
+                finally:
+                    _say("Everything is stopped.")
         except Interrupted as interruption:
             return 128 + interruption.signal_number
-        finally:
-            _say("Everything is stopped.")
 
 
 class Supervisor:
@@ -209,8 +211,8 @@ def _port() -> int:
     return port
 
 
-def _show_ready(service: object, seconds: float) -> None:
-    _say(f"  {getattr(service, 'name', ''):<12} ready in {seconds:.1f} s")
+def _show_ready(service: Service, seconds: float) -> None:
+    _say(f"  {service.name:<12} ready in {seconds:.1f} s")
 
 
 def _say(line: str) -> None:

@@ -113,6 +113,10 @@ def outcome(pid: int, reading: int) -> str:
     said = b""
     if select.select([reading], [], [], DEADLINE_SECONDS)[0]:
         said = os.read(reading, 1000)
+    handle = os.pidfd_open(pid)
+    if not said:  # it ended, or became another program that will
+        select.select([handle], [], [], DEADLINE_SECONDS)
+    os.close(handle)
     os.kill(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.close(reading)

@@ -125,8 +125,10 @@ def search_descriptors(_, report):
 
 @attack("TCP connect")
 def connect_tcp(around, _):
-    with socket.create_connection(("127.0.0.1", around.tcp_port), timeout=5):
-        return "connected"
+    with socket.socket() as tcp:
+        tcp.settimeout(5)
+        tcp.connect(("127.0.0.1", around.tcp_port))
+        return tcp.recv(5)
 
 
 @attack("TCP listen")

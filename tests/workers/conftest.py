@@ -1,0 +1,68 @@
+"""One pool with real, confined children for the tests that only render; those about the pool make their own."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import rendercv_fonts
+
+from workers.job import RenderedDocument, RenderJob
+from workers.pool import EnginePool
+
+FONTS = Path(rendercv_fonts.__file__).parent
+WAIT_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[EnginePool]:
+    pool = EnginePool(font_paths=[FONTS])
+    pool.start()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def render(pool) -> Callable[..., RenderedDocument]:
+    def render(source: str, team: str = "a team", **job) -> RenderedDocument:
+        return pool.render(team, RenderJob(source=source, **job))
+
+    return render
+
+
+@pytest.fixture
+def make_pool() -> Iterator[Callable[..., EnginePool]]:
+    """Start pools with the settings that a test wants; they are closed at its end."""
+    pools = []
+
+    def make(**settings) -> EnginePool:
+        pool = EnginePool(**settings)
+        pool.start()
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens soon; a hanging test says so instead of passing by luck."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process still runs; one that only waits for its status to be read does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def as_root() -> bool:
+    return os.geteuid() == 0
