@@ -149,6 +149,9 @@ WEB_THREADS = env.int("WEB_THREADS", default=256)
 SYNC_WAITERS = env.int("SYNC_WAITERS", default=max(1, WEB_THREADS - 32))  # the rest answers other requests
 DEFAULT_MONTHLY_CREDITS = env.int("DEFAULT_MONTHLY_CREDITS", default=1000)
 
+# The home page shows the demo team's documents: for `make run`, not for a server with customers.
+SHOW_DEMO_DOCUMENTS = env.bool("SHOW_DEMO_DOCUMENTS", default=False)
+
 # --- rendering
 AUTOMETTE_UNSAFE_RENDERER = env.bool("AUTOMETTE_UNSAFE_RENDERER", default=False)
 ENGINE_CHILDREN = env.int("ENGINE_CHILDREN", default=2)

@@ -51,7 +51,8 @@ def _render(taken: Claim) -> RenderedDocument:
         source=taken.source,
         data=taken.data.encode(),
         format=taken.format,
-        options={},
+        # The engine has no clock: a document is dated when it was asked for, the same in every attempt.
+        options={"timestamp": int(taken.created_at.timestamp()), **taken.options},
         files={},
         limits=Limits(wall_seconds=settings.TYPST_SECONDS, memory_bytes=settings.TYPST_MEMORY_MB << 20),
     )

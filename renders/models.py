@@ -77,6 +77,9 @@ class Render(models.Model):
     format = models.CharField(max_length=10)
     visibility = models.CharField(max_length=10, choices=Visibility)
     data = models.TextField(help_text="The caller's JSON object, as text: key order and number types are kept.")
+    options: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        default=dict, blank=True, help_text="What the caller asked of the engine: ppi, pdf_standard, ..."
+    )
     filename = models.CharField(max_length=255, help_text="The name a download gets, with its extension.")
     webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001 (the API answers null)
     queue = models.CharField(max_length=20)

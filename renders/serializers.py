@@ -20,6 +20,11 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="One that the template's engine can make; default its first.",
     )
+    options = ObjectField(
+        required=False,
+        help_text="What the engine offers, for Typst: `pdf_standard` (such as `a-2b`), `ppi` (36 to 600) and `page` "
+        "for pictures, `timestamp` (seconds since 1970) to get the same bytes every time.",
+    )
     webhook_url = TextField(required=False, allow_null=True, max_length=2000, help_text="Must begin with https://.")
     filename_pattern = TextField(required=False, allow_null=True, max_length=300)
 

@@ -34,6 +34,7 @@ def create_render(
     data: dict[str, Any],
     visibility: str = Render.Visibility.PUBLIC,
     format: str | None = None,  # noqa: A002 (the API's word)
+    options: dict[str, Any] | None = None,
     webhook_url: str | None = None,
     filename_pattern: str | None = None,
     wait_seconds: float = 0,
@@ -51,6 +52,7 @@ def create_render(
     )
     if template is None or template.current_version is None:
         raise NotFoundError
+    write_json(options or {}, field="options")  # refuses what the database cannot hold
     interactive = wait_seconds > 0 and waiter.waiting() < settings.SYNC_WAITERS
     chosen_format = _choose_format(template, format)
     render = Render(
@@ -64,6 +66,7 @@ def create_render(
         format=chosen_format,
         visibility=visibility,
         data=write_json(data, field="data"),
+        options=options or {},
         filename=make_filename(
             pattern=filename_pattern or template.filename_pattern,
             template_name=template.name,

@@ -6,6 +6,7 @@ place where a render's state or its credit changes. All times are the database's
 """
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import Any, Final
@@ -26,10 +27,11 @@ WITH account AS (
     INSERT INTO renders_job (id, team_id, source) SELECT %(job)s, %(team)s, %(source)s FROM account
 )
 INSERT INTO renders_render (
-    id, team_id, job_id, template_id, template_version_id, template_name, engine, format, visibility, data, filename,
-    webhook_url, queue, status, attempt, rings, error_code, report, superseded_files_deleted, ring_at)
+    id, team_id, job_id, template_id, template_version_id, template_name, engine, format, visibility, data,
+    options, filename, webhook_url, queue, status, attempt, rings, error_code, report, superseded_files_deleted, ring_at)
 SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, %(engine)s, %(format)s,
-    %(visibility)s, %(data)s, %(filename)s, %(webhook_url)s, %(queue)s, 'pending', 0, 0, '', '{}', false,
+    %(visibility)s, %(data)s, %(options)s::jsonb,
+    %(filename)s, %(webhook_url)s, %(queue)s, 'pending', 0, 0, '', '{}', false,
     statement_timestamp() + interval '5 seconds'
 FROM account
 RETURNING created_at
@@ -54,6 +56,7 @@ def accept(render: Render, *, source: str, actor: str) -> bool:
         "format": render.format,
         "visibility": render.visibility,
         "data": render.data,
+        "options": json.dumps(render.options),
         "filename": render.filename,
         "webhook_url": render.webhook_url,
         "queue": render.queue,
@@ -76,6 +79,8 @@ class Claim:
     format: str
     visibility: str
     data: str
+    options: dict[str, Any]
+    created_at: dt.datetime
     source: str
 
 
@@ -89,14 +94,17 @@ FROM templates_app_templateversion AS version
 WHERE render.id = %(id)s AND version.id = render.template_version_id AND render.attempt < %(max_attempts)s
     AND (render.status = 'pending' OR (render.status = 'running' AND render.lease_expires_at < statement_timestamp()))
 RETURNING render.id, render.attempt, render.team_id, render.engine, render.format, render.visibility, render.data,
-    version.source
+    render.options::text, render.created_at, version.source
 """
 
 
 def claim(render_id: str, *, lease_seconds: float) -> Claim | None:
     """Take a render for this worker; None means that it is finished, taken, or used up."""
     row = _one(_CLAIM, {"id": render_id, "lease": lease_seconds, "max_attempts": MAX_ATTEMPTS})
-    return Claim(*row) if row else None
+    if row is None:
+        return None
+    claimed = dict(zip((field.name for field in dataclasses.fields(Claim)), row, strict=True))
+    return Claim(**{**claimed, "options": json.loads(claimed["options"])})
 
 
 _RENEW: Final = """
