@@ -17,7 +17,6 @@ COMPILE := $(BIN)/uv pip compile --system-certs --generate-hashes --universal --
 	--no-emit-index-url --no-emit-find-links --quiet
 
 MAKEFLAGS += --no-print-directory
-export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run demo test check lint types imports migrations openapi schema bench lock clean install libreoffice

@@ -28,7 +28,8 @@ WITH account AS (
 )
 INSERT INTO renders_render (
     id, team_id, job_id, template_id, template_version_id, template_name, engine, format, visibility, data,
-    options, filename, webhook_url, queue, status, attempt, rings, error_code, report, superseded_files_deleted, ring_at)
+    options, filename, webhook_url, queue, status, attempt, rings, error_code, report, superseded_files_deleted,
+    ring_at)
 SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, %(engine)s, %(format)s,
     %(visibility)s, %(data)s, %(options)s::jsonb,
     %(filename)s, %(webhook_url)s, %(queue)s, 'pending', 0, 0, '', '{}', false,

@@ -75,11 +75,12 @@ def check_files(files: Mapping[str, bytes]) -> None:
 
 def _is_safe(name: str) -> bool:
     try:
-        parts = name.encode().split(b"/")
+        encoded = name.encode()
     except UnicodeEncodeError:
         return False
+    parts = encoded.split(b"/")
     return (
-        sum(map(len, parts)) <= _MAX_PATH_BYTES
+        len(encoded) <= _MAX_PATH_BYTES
         and parts[0] != _RESERVED_FOLDER.encode()
         and all(part not in {b"", b".", b".."} and len(part) <= _MAX_NAME_BYTES for part in parts)
         and "\\" not in name

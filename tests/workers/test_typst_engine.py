@@ -76,7 +76,7 @@ def test_byte_order_mark_is_not_text(render):
         ("a\r\n#foo", 2, 2, "line 2, column 2: unknown variable: foo"),
         ("#let f() = { nope }\n#f()", 1, 14, "line 1, column 14: unknown variable: nope"),
         ("#let x = (1,", 1, 10, "line 1, column 10: unclosed delimiter"),
-        ('\n#panic("broken")', 2, 2, 'line 2, column 2: panicked with: "broken"'),
+        ('\n#panic("broken")', 2, 2, 'line 2, column 2: panicked with: broken'),
     ],
 )
 def test_error_tells_line_and_column_of_the_callers_source(render, source, line, column, message):
@@ -94,9 +94,9 @@ def test_error_in_a_module_names_the_module(render):
 
 def test_hints_are_passed_on(render):
     with pytest.raises(TemplateError) as caught:
-        render("#let a-b = 1\n#let a = 2\n#(a -c)")
-    assert caught.value.hints == ("if you meant to use subtraction, try adding spaces around the minus sign",) or (
-        caught.value.hints == ()
+        render("#let a = 2\n#let c = 1\n#(a-c)")
+    assert caught.value.hints == (
+        "if you meant to use subtraction, try adding spaces around the minus sign: `a - c`",
     )
 
 

@@ -24,11 +24,11 @@ class UnreadablePdfError(Exception):
 
 def count_pages(pdf: bytes) -> int:
     """The number of pages. Raises UnreadablePdfError."""
-    tail = pdf[-_TAIL_BYTES:]
-    section = _SECTION.match(pdf, int(_find(_START, tail)))
+    trailer = pdf[-_TAIL_BYTES:].rpartition(b"trailer")[2]
+    section = _SECTION.match(pdf, int(_find(_START, trailer)))
     if section is None:
         raise UnreadablePdfError("there is no cross-reference table")
-    catalogue = _object(pdf, section.end(), int(_find(_ROOT, tail)))
+    catalogue = _object(pdf, section.end(), int(_find(_ROOT, trailer)))
     pages = _object(pdf, section.end(), int(_find(_PAGES, catalogue)))
     return int(_find(_COUNT, pages))
 

@@ -66,7 +66,7 @@ def _place(diagnostic: str) -> tuple[str, int | None, int | None]:
     found = _PLACE.search(diagnostic)
     if found is None:
         return MAIN_FILE, None, None
-    file, line, column = found[1], int(found[2]), int(found[3])
+    file, line, column = found[1], int(found[2]), int(found[3]) + 1  # Typst counts columns from 0
     if file != MAIN_FILE:
         return file, line, column
     line -= PRELUDE_LINES
