@@ -21,8 +21,13 @@ class LookOnlyAdmin(admin.ModelAdmin):
 
 @admin.register(Team)
 class TeamAdmin(admin.ModelAdmin):
+    """Teams can be renamed here; they are made by `create_team`, with the project and the credits every team has."""
+
     list_display = ["name", "id", "created_at"]
     search_fields = ["name", "id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
 
 @admin.register(Membership)

@@ -1,7 +1,7 @@
 """Making teams and keys."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from django.db import transaction
@@ -11,9 +11,15 @@ from accounts import keys
 from accounts.models import ApiKey, AuditEntry, Project, Team
 from automette.lib.errors import InvalidValueError
 
+MAX_NAME: Final = 200
 
 def create_team(*, name: str, actor: str) -> Team:
-    """Create a team with its default project; `credits.services.open_account` gives it credits."""
+    """Create a team with its default project; `credits.services.open_account` gives it credits.
+
+    Raises InvalidValueError for a name that is empty or longer than 200 characters.
+    """
+    if not 1 <= len(name.strip()) <= MAX_NAME:
+        raise InvalidValueError(f"A team's name has 1 to {MAX_NAME} characters.")
     with transaction.atomic():
         team = Team.objects.create(name=name)
         Project.objects.create(team=team, name="Default", is_default=True)

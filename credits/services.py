@@ -11,6 +11,7 @@ from accounts.models import Team
 from automette.lib.errors import DomainError, InvalidValueError
 from credits.models import CreditAccount, LedgerEntry
 
+MAX_CREDITS: Final = 10**12
 _LAST_DAY_OF_ALL_MONTHS: Final = 28
 
 
@@ -33,8 +34,8 @@ class InsufficientCreditsError(DomainError):
 
 def open_account(*, team: Team, monthly_credits: int, overage_limit: int = 0, actor: str) -> CreditAccount:
     """Give a new team its account, filled with the first month's credits."""
-    if monthly_credits < 0 or overage_limit < 0:
-        raise InvalidValueError("Credits and overage must not be negative.")
+    if not (0 <= monthly_credits <= MAX_CREDITS and 0 <= overage_limit <= MAX_CREDITS):
+        raise InvalidValueError(f"Credits and overage must be from 0 to {MAX_CREDITS:,}.")
     now = timezone.now()
     with transaction.atomic():
         account = CreditAccount.objects.create(
@@ -51,6 +52,8 @@ def open_account(*, team: Team, monthly_credits: int, overage_limit: int = 0, ac
 
 def grant_credits(*, team: Team, amount: int, actor: str) -> CreditAccount:
     """Add credits to a team's balance (a negative amount takes some back, not below the overage limit)."""
+    if abs(amount) > MAX_CREDITS:
+        raise InvalidValueError(f"At most {MAX_CREDITS:,} credits at a time.")
     with transaction.atomic():
         changed = CreditAccount.objects.filter(team=team, credit_balance__gte=-F("overage_limit") - amount).update(
             credit_balance=F("credit_balance") + amount

@@ -31,7 +31,8 @@ class PublicFileView(View):
         unchanged = get_conditional_response(request, etag=etag)
         if unchanged is not None:
             unchanged["ETag"] = etag
-            unchanged["Cache-Control"] = _FOR_EVER
+            if unchanged.status_code == HTTPStatus.NOT_MODIFIED:  # not for a failed precondition: errors are not kept
+                unchanged["Cache-Control"] = _FOR_EVER
             return unchanged
         response = _body(request, file, etag)
         return _with_headers(response, file, etag) if response.status_code < HTTPStatus.BAD_REQUEST else response

@@ -3,7 +3,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from automette.lib.serializer_fields import ObjectField, StrictBooleanField, TextField, TimestampField
+from automette.lib.serializer_fields import ObjectField, StrictBooleanField, TextField, TimestampField, WordField
 from renders.models import Render
 
 _ALL_FORMATS = ["pdf", "png", "svg", "jpg", "webp", "docx"]
@@ -14,8 +14,8 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
     data = ObjectField(  # type: ignore[assignment]  # the metaclass takes it off the class
         required=False, help_text="Values of the template's fields; any JSON object."
     )
-    visibility = serializers.ChoiceField(choices=Render.Visibility.choices, required=False)
-    format = serializers.ChoiceField(
+    visibility = WordField(choices=Render.Visibility.choices, required=False)
+    format = WordField(
         choices=_ALL_FORMATS,
         required=False,
         help_text="One that the template's engine can make; default its first.",
@@ -42,7 +42,7 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
 
 
 class RenderListQuerySerializer(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(choices=Render.Status.choices, required=False)
+    status = WordField(choices=Render.Status.choices, required=False)
     template_id = serializers.CharField(required=False, max_length=100)
     limit = serializers.IntegerField(required=False, default=20, min_value=1, max_value=100)
     cursor = serializers.CharField(required=False, max_length=100)
@@ -50,7 +50,7 @@ class RenderListQuerySerializer(serializers.Serializer[Any]):
 
 class RenderQuerySerializer(serializers.Serializer[Any]):
     download = serializers.BooleanField(required=False, default=False, help_text="true: redirect to the file.")
-    format = serializers.ChoiceField(choices=_ALL_FORMATS, required=False)
+    format = WordField(choices=_ALL_FORMATS, required=False)
 
 
 class RenderListItemSerializer(serializers.ModelSerializer[Render]):

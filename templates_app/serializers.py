@@ -4,7 +4,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from automette.lib.serializer_fields import TextField, TimestampField
+from automette.lib.serializer_fields import TextField, TimestampField, WordField
 from templates_app.models import Engine, Template
 
 
@@ -13,12 +13,12 @@ def template_url(template_id: str) -> str:
 
 
 class TemplateListQuerySerializer(serializers.Serializer[Any]):
-    engine = serializers.ChoiceField(choices=Engine.choices, required=False)
+    engine = WordField(choices=Engine.choices, required=False)
 
 
 class TemplateCreateSerializer(serializers.Serializer[Any]):
     name = TextField(max_length=200, help_text="Shown to people; need not be unique.")
-    engine = serializers.ChoiceField(choices=Engine.choices)
+    engine = WordField(choices=Engine.choices)
     source = TextField(  # type: ignore[assignment]  # the metaclass takes declared fields off the class
         trim_whitespace=False, help_text="The Typst source."
     )

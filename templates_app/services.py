@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from accounts.models import Project, Team
 from accounts.services import record_audit
-from automette.lib.errors import InvalidValueError, NotFoundError
+from automette.lib.errors import InvalidValueError, NotFoundError, TooLargeError
 from templates_app.fields import extract_typst_fields
 from templates_app.models import Engine, Template, TemplateVersion
 
@@ -27,13 +27,13 @@ def create_template(
 ) -> Template:
     """Create a template with its first version; every call makes another one.
 
-    Raises NotFoundError for another team's project, InvalidValueError for an engine this server does not have or a
-    source that is too long.
+    Raises NotFoundError for another team's project, InvalidValueError for an engine this server does not have,
+    TooLargeError for a source that is too long.
     """
     if engine not in _READY_ENGINES:
         raise InvalidValueError(f"engine: this server cannot render {engine} templates; it has: typst.")
     if len(source.encode()) > settings.MAX_SOURCE_BYTES:
-        raise InvalidValueError(f"source: longer than {settings.MAX_SOURCE_BYTES:,} bytes.")
+        raise TooLargeError(f"source: longer than {settings.MAX_SOURCE_BYTES:,} bytes.")
     with transaction.atomic():
         template = Template.objects.create(
             team=team,

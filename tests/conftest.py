@@ -3,6 +3,7 @@
 Tests do not clean up after each other: each has teams of its own, as in production, so nothing leaks between them.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -20,8 +21,13 @@ from django.test.utils import setup_databases, teardown_databases
 
 from accounts.models import Team
 from accounts.services import create_api_key, create_team
+from automette.lib.ids import new_id
 from automette.stack.children import spawn
+from credits.models import CreditAccount
 from credits.services import open_account
+from renders import statements
+from renders.models import Render
+from templates_app.models import TemplateVersion
 
 ROOT = Path(__file__).resolve().parent.parent
 HELLO = '#set page(width: 200pt, height: 100pt)\nHello #data.at("name", default: "World")!\n'
@@ -59,6 +65,10 @@ class Api:
     def post(self, path, body=None, headers=None):
         return self._client.post(path, body, content_type="application/json", headers=self._headers(headers))
 
+    def send(self, method, path, body=b"", content_type="application/json", headers=None):
+        """Send these bytes as they are; without a body there is no content type either."""
+        return self._client.generic(method, path, body, content_type, headers=self._headers(headers))
+
     def template(self, source=HELLO, name="Hello", **more) -> str:
         answer = self.post("/api/v1/templates", {"name": name, "engine": "typst", "source": source, **more})
         assert answer.status_code == 201, answer.content
@@ -94,6 +104,48 @@ def api(new_api) -> Api:
 @pytest.fixture
 def other_api(new_api) -> Api:
     return new_api(name="Another team")
+
+
+@pytest.fixture
+def nothing_changes(database):
+    """A context at whose end the teams must have the same templates, renders, jobs, credits and ledger as before."""
+
+    @contextlib.contextmanager
+    def watch(*apis: Api) -> Iterator[None]:
+        before = [_footprint(api.team) for api in apis]
+        yield
+        assert [_footprint(api.team) for api in apis] == before
+
+    return watch
+
+
+def _footprint(team: Team) -> tuple:
+    counted = (team.templates, team.renders, team.jobs, team.ledger_entries, team.projects)
+    versions = TemplateVersion.objects.filter(template__team=team)
+    return CreditAccount.objects.get(team=team).credit_balance, *(rows.count() for rows in (*counted, versions))
+
+
+@pytest.fixture
+def accept(database):
+    """Put a render in the database as a request does, on a queue that no worker serves: it stays pending."""
+
+    def make(api: Api, template_id: str, **more) -> Render:
+        template = api.team.templates.get(pk=template_id)
+        row = {"format": "pdf", "visibility": "public", "data": "{}", "filename": "x.pdf", "queue": "nobody", **more}
+        render = Render(
+            id=new_id(),
+            team=api.team,
+            job_id=new_id(),
+            template=template,
+            template_version=template.current_version,
+            template_name=template.name,
+            engine=template.engine,
+            **row,
+        )
+        assert statements.accept(render, source="api", actor="test")
+        return Render.objects.get(pk=render.pk)
+
+    return make
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,7 @@ class EnginePool:
                 "idle": len(self._idle),
                 "spares": len(self._spares),
                 "child_pids": sorted(child.pid for child in everyone),
+                "teams": _pids_by_team(everyone),
                 "resident_bytes": sum(child.resident_bytes() for child in everyone),
                 "counts": dict(self._counts),
             }
@@ -313,3 +314,11 @@ class EnginePool:
             cpu_seconds=CHILD_CPU_SECONDS,
             layers=self._layers,
         )
+
+
+def _pids_by_team(children: Iterable[EngineChild]) -> dict[str, list[int]]:
+    pids: dict[str, list[int]] = {}
+    for child in children:
+        if child.team is not None:
+            pids.setdefault(child.team, []).append(child.pid)
+    return pids

@@ -16,7 +16,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -140,13 +139,19 @@ def main(control_descriptor: int, service: int, *, follow_thread: bool) -> None:
     """
     os.umask(0o022)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    control = socket.socket(fileno=control_descriptor)
+
+    def hang_up(*_: object) -> None:
+        with contextlib.suppress(OSError):
+            control.shutdown(socket.SHUT_RDWR)
+
+    # not an exception, which could hit the cleaning up: the service's end and its signal arrive together
+    signal.signal(signal.SIGTERM, hang_up)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if follow_thread:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != service:
             return
-    control = socket.socket(fileno=control_descriptor)
     settings = json.loads(control.recv(MAX_CONTROL_BYTES))
     zygote = Zygote(control, settings)
     try:

@@ -40,6 +40,12 @@ class NotFoundError(DomainError):
         super().__init__("Not found.")
 
 
+class TooLargeError(DomainError):
+    """A template or file is above its size limit."""
+
+    code = "too_large"
+
+
 class TooEarlyError(DomainError):
     """The file is asked for before the render has finished."""
 

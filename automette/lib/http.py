@@ -24,6 +24,7 @@ STATUS_OF: Final = {
     "not_found": 404,
     "invalid_value": 422,
     "too_early": 425,
+    "too_large": 413,
 }
 _MISSING: Final = {"required", "null", "blank"}
 
@@ -60,7 +61,11 @@ def parse(serializer_class: type[S], request: Request) -> dict[str, Any]:
     serializer = serializer_class(data=body, context={"request": request})
     if serializer.is_valid():
         return dict(serializer.validated_data)
-    raise _refusal(serializer.errors)
+    found = list(_flatten(serializer.errors))
+    required = {name for name, field in serializer.fields.items() if field.required}
+    lacks = any(field in required and getattr(detail, "code", "") in _MISSING for field, detail in found)
+    message, detail = _sentences(found)
+    raise (MalformedRequestError if lacks else InvalidValueError)(message, detail=detail)
 
 
 def parse_query(serializer_class: type[S], request: Request) -> dict[str, Any]:
@@ -68,16 +73,14 @@ def parse_query(serializer_class: type[S], request: Request) -> dict[str, Any]:
     serializer = serializer_class(data=request.query_params.dict())
     if serializer.is_valid():
         return dict(serializer.validated_data)
-    raise _refusal(serializer.errors)
+    message, detail = _sentences(list(_flatten(serializer.errors)))
+    raise InvalidValueError(message, detail=detail)
 
 
-def _refusal(errors: Any) -> DomainError:
-    """Say the first mistake as a sentence, all of them in the detail."""
-    found = list(_flatten(errors))
+def _sentences(found: list[tuple[str, Any]]) -> tuple[str, str | None]:
+    """Return the first mistake as a sentence, and all of them when there are more."""
     sentences = [f"{field}: {detail}" if field else str(detail) for field, detail in found]
-    missing = any(getattr(detail, "code", "") in _MISSING and "." not in field for field, detail in found)
-    error = MalformedRequestError if missing else InvalidValueError
-    return error(sentences[0], detail=" ".join(sentences) if len(sentences) > 1 else None)
+    return sentences[0], " ".join(sentences) if len(sentences) > 1 else None
 
 
 def _flatten(errors: Any, path: str = "") -> Any:

@@ -36,6 +36,16 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class WordField(serializers.ChoiceField):
+    """One of a few words. The refusal names them, not what was sent: that may be of any size, or no text at all."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or data not in self.choices:
+            allowed = ", ".join(str(choice) for choice in self.choices)
+            raise serializers.ValidationError(f"Must be one of: {allowed}.", code="invalid_choice")
+        return super().to_internal_value(data)
+
+
 class StrictBooleanField(serializers.BooleanField):
     """A JSON boolean: `"yes"` and `1` are refused."""
 

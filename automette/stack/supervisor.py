@@ -90,9 +90,10 @@ class Supervisor:
             [Process(name, line, self._environment, self._data.log(name)) for name, line in commands.items()], _say
         )
         try:
-            seed = self._seed()
+            begin = time.monotonic()
             processes.start(self._wait, lambda *_: None)
-            self._await_readiness(processes)
+            seed = self._seed()  # while they load
+            self._await_readiness(processes, begin)
             samples = self._render_samples(seed)
             self._show(seed, samples)
             if stay:
@@ -138,9 +139,8 @@ class Supervisor:
             seed = json.load(output)
         return Seed(seed["api_key"], seed["operator"], seed["templates"])
 
-    def _await_readiness(self, processes: Keeper) -> None:
+    def _await_readiness(self, processes: Keeper, begin: float) -> None:
         """Wait for `/readyz`; a process that ends before has a reason that a second try would not remove."""
-        begin = time.monotonic()
         state = "no answer yet"
         while time.monotonic() - begin < SECONDS_UNTIL_READY:
             for process in processes.services:

@@ -19,13 +19,13 @@ class Starter:
     data: Mapping[str, Any]  # sample data; the source also renders without any
 
 
-def load_starters() -> list[Starter]:
+def load_starters(within: Path = _FOLDER) -> list[Starter]:
     """All starters by slug.
 
     Raises ValueError that names the folder and the file when a starter is incomplete: a broken one must stop the
     build, not the first customer.
     """
-    folders = (path.parent for path in _FOLDER.glob("*/starter.json"))
+    folders = (path.parent for path in within.glob("*/starter.json"))
     return [_load(folder) for folder in sorted(folders)]
 
 

@@ -164,9 +164,7 @@ def test_words_with_apostrophes_and_odd_quotes_hide_nothing():
     assert fields('5" and "6 \' #data.a " #data.b // "\n#data.c') == [("a", ""), ("b", ""), ("c", "")]
 
 
-@pytest.mark.parametrize(
-    "broken", ["", "#", "#data", "#data.", "#data.at(", "#{", "```", "/*", '#"\\', "#let"]
-)
+@pytest.mark.parametrize("broken", ["", "#", "#data", "#data.", "#data.at(", "#{", "```", "/*", '#"\\', "#let"])
 def test_broken_source_gives_what_can_be_recognised(broken):
     assert fields("#data.first " + broken) == [("first", "")]
 

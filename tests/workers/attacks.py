@@ -71,7 +71,7 @@ def _call(name: str, *arguments: int | bytes) -> int:
 
 
 def _read(path: str | Path) -> str:
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return f"read {len(file.read(4096))} bytes"
 
 
@@ -91,7 +91,7 @@ def _talk(address: str | bytes) -> str:
 
 ATTACKS["read /etc/passwd"] = lambda *_: _read("/etc/passwd")
 ATTACKS["read a file of the service"] = lambda around, _: _read(around.folder / "secret")
-ATTACKS["list /"] = lambda *_: os.listdir("/")
+ATTACKS["list /"] = lambda *_: list(Path("/").iterdir())
 ATTACKS["/proc/parent/environ"] = lambda around, _: _read(f"/proc/{around.parent}/environ")
 ATTACKS["/proc/sibling/environ"] = lambda around, _: _read(f"/proc/{around.sibling}/environ")
 
@@ -174,7 +174,7 @@ ATTACKS["write to /tmp"] = lambda around, _: _write(Path("/tmp", f"lab-{around.p
 ATTACKS["write to /dev/shm"] = lambda around, _: _write(Path("/dev/shm", f"lab-{around.parent}"))
 ATTACKS["write in the in folder"] = lambda around, _: _write(around.folder / "in" / "x")
 ATTACKS[ALLOWED] = lambda around, _: _write(around.folder / "out" / "x")
-ATTACKS["symlink in the out folder"] = lambda around, _: os.symlink("/etc/passwd", around.folder / "out" / "l")
+ATTACKS["symlink in the out folder"] = lambda around, _: (around.folder / "out" / "l").symlink_to("/etc")
 ATTACKS["fifo in the out folder"] = lambda around, _: os.mkfifo(around.folder / "out" / "f")
 ATTACKS["hard link into the out folder"] = lambda around, _: os.link(
     around.folder / "secret", around.folder / "out" / "h"
@@ -201,7 +201,7 @@ def truncate_by_open(around, _):
 def write_much(around, _):
     path = around.folder / "out" / "big"
     try:
-        with open(path, "wb", buffering=0) as file:
+        with path.open("wb", buffering=0) as file:
             for _ in range(200):
                 if file.write(bytes(_MEGABYTE)) < _MEGABYTE:
                     raise OSError(errno.EFBIG, "cut short")

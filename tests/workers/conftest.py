@@ -56,12 +56,14 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process still runs; one that only waits for its status to be read does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    """Whether any thread of a process still runs; one that only waits for its status to be read does not."""
+    for status in Path("/proc").glob(f"{pid}/task/*/stat"):
+        try:
+            if status.read_text().rpartition(")")[2].split()[0] != "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return False
 
 
 def as_root() -> bool:

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from workers.errors import LimitExceededError, TemplateError
+from workers.job import RenderJob
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -72,7 +73,8 @@ def test_too_many_files_are_refused(render):
 @pytest.mark.parametrize(
     "path",
     [
-        "/etc/passwd", "../../../../etc/passwd", "/../../etc/passwd", "..", "../root/../../1/root/x", "/proc/self/environ",
+        "/etc/passwd", "../../../../etc/passwd", "/../../etc/passwd", "..", "../root/../../1/root/x",
+        "/proc/self/environ",
         "\\\\etc\\\\passwd", "a/../../../etc/passwd",
     ],
 )  # fmt: skip
@@ -96,8 +98,6 @@ def test_package_that_is_not_installed_is_told_clearly(render, package):
 
 
 def test_package_that_the_operator_installed_can_be_imported(make_pool, tmp_path):
-    from workers.job import RenderJob
-
     package = tmp_path / "preview" / "tiny" / "0.1.0"
     package.mkdir(parents=True)
     (package / "typst.toml").write_text('[package]\nname = "tiny"\nversion = "0.1.0"\nentrypoint = "lib.typ"\n')

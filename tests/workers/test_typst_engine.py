@@ -51,6 +51,8 @@ def test_data_may_be_any_json_value(render):
         (b"\xff", "data is not valid JSON: "),
         (b'{"a": "\\ud800"}', "data holds half of a surrogate pair"),
         (b"[" * 100_000 + b"]" * 100_000, "data is nested too deeply"),
+        (b"[" * 500 + b"]" * 500, "data: failed to parse JSON (recursion limit exceeded"),
+        (b"9" * 5000, "data is not valid JSON: Exceeds the limit (4300 digits)"),
     ],
 )
 def test_data_that_is_not_json_is_refused_with_a_sentence(render, data, message):
@@ -76,7 +78,7 @@ def test_byte_order_mark_is_not_text(render):
         ("a\r\n#foo", 2, 2, "line 2, column 2: unknown variable: foo"),
         ("#let f() = { nope }\n#f()", 1, 14, "line 1, column 14: unknown variable: nope"),
         ("#let x = (1,", 1, 10, "line 1, column 10: unclosed delimiter"),
-        ('\n#panic("broken")', 2, 2, 'line 2, column 2: panicked with: broken'),
+        ('\n#panic("broken")', 2, 2, "line 2, column 2: panicked with: broken"),
     ],
 )
 def test_error_tells_line_and_column_of_the_callers_source(render, source, line, column, message):

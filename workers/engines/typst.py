@@ -19,8 +19,7 @@ from workers.engines import pdf, typst_messages
 from workers.engines.typst_options import DEFAULT_PPI
 from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
 
-DATA_FILE = ".automette/data.json"
-_PRELUDE = f'#let data = json("/{DATA_FILE}");\n'.encode()
+_PRELUDE = f'#let data = json("/{typst_messages.DATA_FILE}");\n'.encode()
 _FONT_SETTING = re.compile(r'\bfont\s*:\s*(?:"([^"\n]+)"|\(([^()]*)\))')
 _QUOTED = re.compile(r'"([^"\n]+)"')
 _WARM_UP = b"""#set page(width: 10cm, height: auto)
@@ -79,7 +78,7 @@ class TypstEngine:
         options = request["options"]
         try:
             result: tuple[bytes | list[bytes], list[Any]] = self._compiler.compile_with_warnings(
-                input={typst_messages.MAIN_FILE: _PRELUDE + source, DATA_FILE: data},
+                input={typst_messages.MAIN_FILE: _PRELUDE + source, typst_messages.DATA_FILE: data},
                 format=request["format"],
                 ppi=options.get("ppi", DEFAULT_PPI),
                 sys_inputs=_inputs(data),
@@ -106,7 +105,7 @@ def _inputs(data: bytes) -> dict[str, str]:
     except RecursionError as error:
         raise TemplateError("data is nested too deeply") from error
     except ValueError as error:
-        raise TemplateError(f"data is not valid JSON: {error}") from error
+        raise TemplateError(f"data is not valid JSON: {str(error).partition(';')[0]}") from error
     if not isinstance(values, dict):
         return {}
     return {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MAIN_FILE = "main.typ"
+DATA_FILE = ".automette/data.json"
 PRELUDE_LINES = 1
 """Lines that stand before the caller's source in the main file."""
 
@@ -46,7 +47,9 @@ def explain(diagnostic: Diagnostic, root: str) -> Explanation:
     message, hints = _reword(diagnostic.message, root)
     hints += [_scrub(hint, root) for hint in diagnostic.hints if not any(word in hint for word in _USELESS_HINTS)]
     file, line, column = _place(diagnostic.diagnostic)
-    if line is not None:
+    if file == DATA_FILE:  # its lines are not the author's, who may have sent it as one
+        message, line, column = f"data: {message}", None, None
+    elif line is not None:
         where = f"line {line}, column {column}"
         message = f"{where}: {message}" if file == MAIN_FILE else f"{file}, {where}: {message}"
     return Explanation(message[:MAX_MESSAGE_CHARACTERS], line, column, tuple(hints))

@@ -23,7 +23,10 @@ from workers.isolation.landlock import LandlockUnavailableError
 
 _ANSWER_SECONDS = 10
 _MUCH_MEMORY = 64 << 30
+_RESERVE_NOTHING = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000
+"""With MAP_NORESERVE: the limit is asked, not how much memory this machine happens to have."""
 _PTRACE_SEIZE = 0x4206
+_SOCKET = "socket"
 _CLOSED_PORT = 9  # discard: "refused" already means that the kernel let the attempt through
 
 
@@ -45,14 +48,14 @@ def probe_isolation(profile: Profile, folder: Path) -> ProbeReport:
         bait.write_bytes(b"bait")
         bait.chmod(0o666)
         Path(name).chmod(0o755)
+        stack.enter_context(contextlib.chdir(name))  # the address of a unix socket has little room for a path
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        address = str(Path(name, "socket"))
-        listener.bind(address)
+        listener.bind(_SOCKET)
         listener.listen(1)
-        Path(address).chmod(0o666)
+        Path(_SOCKET).chmod(0o666)
         leaked = os.open(bait, os.O_RDONLY)
         stack.callback(os.close, leaked)
-        report = _run(profile, _attempts(bait, address, leaked))
+        report = _run(profile, _attempts(bait, leaked))
     if "failed" in report:
         return ProbeReport({}, (str(report["failed"]),))
     open_ways = tuple(sorted(way for way, was_open in report["attempts"].items() if was_open))
@@ -97,7 +100,7 @@ def _succeeds(attempt: Callable[[], object]) -> bool:
     return True
 
 
-def _attempts(bait: Path, unix_address: str, leaked: int) -> dict[str, Callable[[], object]]:
+def _attempts(bait: Path, leaked: int) -> dict[str, Callable[[], object]]:
     parent = os.getpid()
 
     def connect_tcp() -> None:
@@ -106,7 +109,7 @@ def _attempts(bait: Path, unix_address: str, leaked: int) -> dict[str, Callable[
 
     def connect_unix() -> None:
         with socket.socket(socket.AF_UNIX) as unix:
-            unix.connect(unix_address)
+            unix.connect(_SOCKET)
 
     def fork() -> None:
         if os.fork() == 0:
@@ -124,7 +127,7 @@ def _attempts(bait: Path, unix_address: str, leaked: int) -> dict[str, Callable[
         "unix sockets": connect_unix,
         "signalling the parent": lambda: os.kill(parent, 0),
         "tracing the parent": trace_parent,
-        "64 GB of memory": lambda: mmap.mmap(-1, _MUCH_MEMORY).close(),
+        "64 GB of memory": lambda: mmap.mmap(-1, _MUCH_MEMORY, flags=_RESERVE_NOTHING).close(),
         "starting a process": fork,
         # last: where it succeeds, nothing comes after it
         "running a program": lambda: os.posix_spawn("/bin/true", ["true"], {}),

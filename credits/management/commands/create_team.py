@@ -1,11 +1,12 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from accounts.services import create_team
 from automette.lib.commands import JsonCommand
+from automette.lib.errors import DomainError
 from credits.services import open_account
 
 
@@ -19,12 +20,15 @@ class Command(JsonCommand):
         parser.add_argument("--overage", type=int, default=0, help="how far the balance may fall below zero")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with transaction.atomic():
-            team = create_team(name=options["name"], actor="command line")
-            open_account(
-                team=team,
-                monthly_credits=options["credits"],
-                overage_limit=options["overage"],
-                actor="command line",
-            )
+        try:
+            with transaction.atomic():
+                team = create_team(name=options["name"], actor="command line")
+                open_account(
+                    team=team,
+                    monthly_credits=options["credits"],
+                    overage_limit=options["overage"],
+                    actor="command line",
+                )
+        except DomainError as error:
+            raise CommandError(error.message) from error
         self.answer(options, {"id": team.id, "name": team.name}, f"Team {team.name} has the id {team.id}.")

@@ -1,0 +1,84 @@
+"""`make bench`: measure speeds, CPU and memory in one run and print them beside what is to be reached."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import measurements, report
+from bench.application import application
+from bench.bare import BareCompiler
+
+ALL = ("bare", "engine", "sync", "async", "memory")
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", help=f"some of {','.join(ALL)}", default=",".join(ALL))
+    parser.add_argument("--quick", action="store_true", help="without memory")
+    parser.add_argument("--long", action="store_true", help="memory after 1,000 and 10,000 renders, not 500 and 3,000")
+    options = parser.parse_args()
+    wanted = set(options.only.split(",")) - ({"memory"} if options.quick else set())
+    if unknown := wanted - set(ALL):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if "DATABASE_URL" not in os.environ:
+        parser.error("No servers. Run `make bench`, or `python -m automette.stack exec --temporary -- python -m bench`.")
+    begin = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - begin:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+    results = _machine()
+    say(f"{results['machine']['cores']} cores, load average at the start {results['machine']['load_average']:.2f}")
+    with BareCompiler(10_000_000) as first, BareCompiler(20_000_000) as second:
+        _measure(wanted, [first, second], (1000, 10_000) if options.long else (500, 3000), results, say)
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{dt.datetime.now():%Y%m%d-%H%M%S}.json"  # noqa: DTZ005 - a name for people
+    file.write_text(json.dumps(results, indent=2) + "\n")
+    print("\n".join(report.lines(results)))
+    print(f"\nload average at the start {results['machine']['load_average']:.2f}; {file.name} holds all figures")
+    return 0
+
+
+def _measure(
+    wanted: set[str], bare: list[BareCompiler], counts: tuple[int, int], results: dict[str, Any], say: measurements.Say
+) -> None:
+    if "bare" in wanted:
+        results["bare"] = measurements.measure_bare(bare, say)
+    if "engine" in wanted:
+        results["engine"] = measurements.measure_engine(bare[0], say)
+    if not wanted & {"sync", "async", "memory"}:
+        return
+    say("starting web, worker and sweeper")
+    with tempfile.TemporaryDirectory(prefix="automette-bench-") as folder, application(Path(folder)) as app:
+        if "sync" in wanted:
+            results["sync"] = measurements.measure_sync(app, bare[0], say)
+        if "async" in wanted:
+            results["async"] = measurements.measure_async(app, bare, say)
+        if "memory" in wanted:
+            results["memory"] = measurements.measure_memory(app, counts, say)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cores": len(os.sched_getaffinity(0)),
+            "architecture": platform.machine(),
+            "python": platform.python_version(),
+            "load_average": os.getloadavg()[0],
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

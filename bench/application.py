@@ -1,0 +1,149 @@
+"""The application as in production, from the Procfile: web, worker and sweeper on a migrated database, and a team."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automette.stack.children import spawn, stop_all
+from automette.stack.procfile import PROJECT, read_procfile, shell
+from bench.invoice import SOURCE
+from bench.load import LoadGenerator, Target
+from bench.usage import find_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STARTED = ("web", "worker", "sweeper")
+_CREDITS = 1_000_000_000
+_READY_SECONDS = 60
+_LADDER = ((signal.SIGTERM, 10.0),)
+
+
+class Application:
+    """A running application with one team; everything a measurement asks of it."""
+
+    def __init__(self, target: Target, roots: dict[int, str], team_id: str) -> None:
+        self.target = target
+        self.roots = roots
+        self._team_id = team_id
+        self._number = 0
+        self.load = LoadGenerator(target)
+        roots[self.load.process.pid] = "load"
+
+    def numbers(self, count: int) -> int:
+        """Reserve so many invoice numbers, which no other render has; the first of them."""
+        first = self._number + 1
+        self._number += count
+        return first
+
+    def run_async(self, count: int, *, deadline_seconds: float = 120) -> dict[str, float]:
+        """Post renders and wait until all are completed; seconds from the first acceptance to the last file.
+
+        Both times are the database's. Raises RuntimeError when one failed or the time is over.
+        """
+        begin = self._rows("SELECT statement_timestamp()")[0][0]
+        self.load.post(self.numbers(count), count)
+        deadline = time.monotonic() + deadline_seconds
+        while self._rows("SELECT EXISTS (SELECT FROM renders_render WHERE status IN ('pending', 'running'))")[0][0]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"renders are still open after {deadline_seconds:g} s")
+            time.sleep(0.1)
+        statement = """
+            SELECT count(*) FILTER (WHERE status = 'completed'), max(attempt),
+                extract(epoch FROM max(finished_at) - min(created_at))::float8
+            FROM renders_render WHERE team_id = %s AND created_at >= %s
+        """
+        completed, attempts, seconds = self._rows(statement, self._team_id, begin)[0]
+        if completed != count:
+            raise RuntimeError(f"{completed} of {count} renders were completed")
+        return {"count": count, "seconds": seconds, "most_attempts": attempts}
+
+    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        from django.db import connection  # noqa: PLC0415 - after django.setup
+
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
+
+@contextlib.contextmanager
+def application(folder: Path) -> Iterator[Application]:
+    """Migrate, start everything, wait until `/readyz` says yes; stop everything at the end.
+
+    Raises RuntimeError, with the ends of the logs, when it does not come up.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PORT": str(port),
+        "PUBLIC_URL": base,
+        "CDN_BASE_URL": base,
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "AUTOMETTE_DATA": str(folder),
+    }
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=PROJECT, env=environment, check=True)
+    team_id, key, template_id = _make_team()
+    commands = read_procfile()
+    logs = {name: folder / f"{name}.log" for name in STARTED}
+    running = {
+        name: spawn(
+            shell(commands[name]),
+            environment=environment,
+            death_signal=signal.SIGKILL,
+            log=logs[name],
+            working_directory=PROJECT,
+        )
+        for name in STARTED
+    }
+    roots = {process.pid: name for name, process in running.items()} | find_servers()
+    try:
+        _wait_until_ready(base, logs)
+        app = Application(Target(port, key, template_id), roots, team_id)
+        try:
+            yield app
+        finally:
+            app.load.close()
+    finally:
+        stop_all([(process, _LADDER) for process in running.values()])
+
+
+def _make_team() -> tuple[str, str, str]:
+    import django  # noqa: PLC0415 - the settings are read here, once the servers are known
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "automette.settings")
+    django.setup()
+    from accounts.services import create_api_key, create_team  # noqa: PLC0415
+    from credits.services import open_account  # noqa: PLC0415
+    from templates_app.services import create_template  # noqa: PLC0415
+
+    team = create_team(name="Bench", actor="bench")
+    open_account(team=team, monthly_credits=_CREDITS, actor="bench")
+    _, key = create_api_key(team=team, actor="bench")
+    template = create_template(team=team, actor="bench", name="Invoice", engine="typst", source=SOURCE)
+    return team.id, key, template.id
+
+
+def _wait_until_ready(base: str, logs: dict[str, Path]) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{base}/readyz", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    ends = "\n".join(f"--- {name}\n{log.read_text()[-2000:]}" for name, log in logs.items())
+    raise RuntimeError(f"The application did not come up in {_READY_SECONDS} s.\n{ends}")
