@@ -10,7 +10,7 @@ DEVELOPMENT := $(VENV)/.development-installed
 STACK := $(BIN)/python -m automette.stack --die-with-parent
 # uv where it can be had (fast), else pip; both check every hash. Certificates are the system's.
 INSTALL = install() { \
-	if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(BIN)/python --system-certs --require-hashes "$$@" && return; fi; \
+	if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(BIN)/python --system-certs --compile-bytecode --require-hashes "$$@" && return; fi; \
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes "$$@"; }; install
 # uv names the file that it writes in its header, so it gets plain names; no address of an index in the outputs.
 COMPILE := $(BIN)/uv pip compile --system-certs --generate-hashes --universal --python-version 3.11 \
@@ -91,7 +91,7 @@ $(DEVELOPMENT): requirements-dev.txt $(RUNTIME) | $(BIN)/python
 
 # DOCX to PDF needs it; everything else works without. Never a reason to stop.
 LIBREOFFICE := libreoffice-writer-nogui
-APT := DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=60
+APT := DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -q -y -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=60
 libreoffice:
 	@command -v soffice >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && { \
 		printf 'Installing $(LIBREOFFICE) for DOCX to PDF '; \

@@ -13,6 +13,7 @@ from automette.lib.errors import InvalidValueError
 
 MAX_NAME: Final = 200
 
+
 def create_team(*, name: str, actor: str) -> Team:
     """Create a team with its default project; `credits.services.open_account` gives it credits.
 

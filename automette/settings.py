@@ -143,7 +143,7 @@ PRESIGNED_URL_SECONDS = env.int("PRESIGNED_URL_SECONDS", default=300)
 # --- the API
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8_000_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-MAX_SOURCE_BYTES = env.int("MAX_SOURCE_BYTES", default=2_000_000)
+MAX_SOURCE_BYTES = env.int("MAX_SOURCE_BYTES", default=1_000_000)
 SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", default=30)
 WEB_THREADS = env.int("WEB_THREADS", default=256)
 SYNC_WAITERS = env.int("SYNC_WAITERS", default=max(1, WEB_THREADS - 32))  # the rest answers other requests

@@ -25,13 +25,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", help=f"some of {','.join(ALL)}", default=",".join(ALL))
     parser.add_argument("--quick", action="store_true", help="without memory")
-    parser.add_argument("--long", action="store_true", help="memory after 1,000 and 10,000 renders, not 500 and 3,000")
+    parser.add_argument(
+        "--long", action="store_true", help="memory after 1,000 and 10,000 renders, not 500 and 3,000"
+    )
     options = parser.parse_args()
     wanted = set(options.only.split(",")) - ({"memory"} if options.quick else set())
     if unknown := wanted - set(ALL):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if "DATABASE_URL" not in os.environ:
-        parser.error("No servers. Run `make bench`, or `python -m automette.stack exec --temporary -- python -m bench`.")
+        parser.error(
+            "No servers. Run `make bench`, or `python -m automette.stack exec --temporary -- python -m bench`."
+        )
     begin = time.monotonic()
 
     def say(line: str) -> None:
@@ -50,7 +54,11 @@ def main() -> int:
 
 
 def _measure(
-    wanted: set[str], bare: list[BareCompiler], counts: tuple[int, int], results: dict[str, Any], say: measurements.Say
+    wanted: set[str],
+    bare: list[BareCompiler],
+    counts: tuple[int, int],
+    results: dict[str, Any],
+    say: measurements.Say,
 ) -> None:
     if "bare" in wanted:
         results["bare"] = measurements.measure_bare(bare, say)

@@ -11,7 +11,13 @@ _SMALL_MB = 8  # below this a ratio says more about pages than about leaks
 def lines(results: dict[str, Any]) -> list[str]:
     """Return the table for what was measured."""
     rows = [f"{'':{_WIDTH}} {'min':>8} {'median':>8} {'max':>8}   to reach"]
-    for name, table in (("bare", _bare), ("engine", _engine), ("sync", _sync), ("async", _async), ("memory", _memory)):
+    for name, table in (
+        ("bare", _bare),
+        ("engine", _engine),
+        ("sync", _sync),
+        ("async", _async),
+        ("memory", _memory),
+    ):
         if name in results:
             rows += ["", *table(results[name])]
     return rows
@@ -54,7 +60,11 @@ def _sync(found: dict[str, Any]) -> list[str]:
     wall = found["wall_ms"]
     over = found["over_bare_ms"]
     return [
-        _row("sync over HTTP, p50, ms", {"median": wall["p50"], "max": wall["p99"]}, f"(max: p99; p95 {wall['p95']:.2f})"),
+        _row(
+            "sync over HTTP, p50, ms",
+            {"median": wall["p50"], "max": wall["p99"]},
+            f"(max: p99; p95 {wall['p95']:.2f})",
+        ),
         _row("sync p50 - bare p50, ms", over, "<= 12", over["median"] <= 12),
     ]
 
@@ -74,7 +84,9 @@ def _async(found: dict[str, Any]) -> list[str]:
 
 def _memory(found: dict[str, Any]) -> list[str]:
     first, second = found["renders"]
-    rows = [f"private memory of the largest process, MB: after {first} renders, after {second}, ratio (to reach <= 1.1)"]
+    rows = [
+        f"private memory of the largest process, MB: after {first} renders, after {second}, ratio (to reach <= 1.1)"
+    ]
     for kind, (before, after) in found["megabytes"].items():
         ratio = found["ratio"][kind]
         mark = "" if ratio <= 1.1 else f"  small (below {_SMALL_MB} MB)" if after < _SMALL_MB else "  MISSED"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import time
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from workers.job import Limits, RenderedDocument, RenderJob
 log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
+_STORE_CLOCK_SECONDS: Final = 1.0  # signatures count in whole seconds of the store's clock
 _CLEAN_AFTER: Final = dt.timedelta(minutes=10)
 _CLEAN_BATCH: Final = 500
 
@@ -30,10 +32,11 @@ def execute_render(render_id: str) -> None:
     A fault of the template or a limit ends the render as failed and gives the credit back; a fault of ours gives
     the render back for another attempt.
     """
+    asked = time.monotonic()
     taken = statements.claim(render_id, lease_seconds=settings.LEASE_SECONDS)
     if taken is None:
         return
-    with keeper.holding(taken):
+    with keeper.holding(taken, since=asked):
         try:
             document = _render(taken)
             file = _store(taken, document)
@@ -68,10 +71,7 @@ def _store(taken: Claim, document: RenderedDocument) -> StoredFile:
         attempt=taken.attempt,
     )
     # The permission to upload ends before the lease: once another worker may claim, the store refuses this one.
-    seconds = keeper.seconds_left(taken) - 1
-    if seconds < 1:
-        raise store.StoreUnavailableError("the lease ended before the upload")
-    store.put(key, document.content, document.media_type, seconds=seconds)
+    store.put(key, document.content, document.media_type, until=keeper.owned_until(taken) - _STORE_CLOCK_SECONDS)
     return StoredFile(
         format=taken.format,
         key=key,

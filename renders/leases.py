@@ -29,20 +29,23 @@ class LeaseKeeper:
         self._pid = 0
 
     @contextlib.contextmanager
-    def holding(self, taken: Claim) -> Iterator[None]:
-        """Keep the lease of a claimed render while the block runs."""
+    def holding(self, taken: Claim, *, since: float) -> Iterator[None]:
+        """Keep the lease of a claimed render while the block runs.
+
+        `since` is the monotonic time before the claim was sent: a worker may be suspended before it reads the answer.
+        """
         self._start_once()
         key = (taken.render_id, taken.attempt)
-        self._held[key] = time.monotonic()
+        self._held[key] = since
         try:
             yield
         finally:
-            self._held.pop(key, None)
+            with self._lock:
+                self._held.pop(key, None)
 
-    def seconds_left(self, taken: Claim) -> float:
-        """Return how long this worker surely still owns the render; 0 or less when it may not."""
-        since = self._held.get((taken.render_id, taken.attempt))
-        return since + settings.LEASE_SECONDS - time.monotonic() if since is not None else 0.0
+    def owned_until(self, taken: Claim) -> float:
+        """Return the monotonic time up to which this worker surely owns the render; it may be over."""
+        return self._held[taken.render_id, taken.attempt] + settings.LEASE_SECONDS
 
     def _start_once(self) -> None:
         with self._lock:
@@ -62,9 +65,10 @@ class LeaseKeeper:
         asked = time.monotonic()
         try:
             renewed = statements.renew(due, lease_seconds=settings.LEASE_SECONDS)
-            for key in due:
-                if key in self._held:  # ended in the meantime, else
-                    self._held[key] = asked if key in renewed else -settings.LEASE_SECONDS
+            with self._lock:
+                for key in due:
+                    if key in self._held:  # ended in the meantime, else
+                        self._held[key] = asked if key in renewed else -settings.LEASE_SECONDS
         except DatabaseError as error:
             log.warning("lease_not_renewed", renders=len(due), error=type(error).__name__)
         finally:

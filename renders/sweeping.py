@@ -47,10 +47,19 @@ ORDER BY ring_at LIMIT %(batch)s
 
 
 def sweep() -> int:
-    """Do one round; return how many renders were rung for. Raises DatabaseError and RedisError."""
+    """Do one round; return how many renders were due. Raises DatabaseError and RedisError."""
+    _end_used_up()
     due = _query(_DUE, {"long": _long_queues(), **_BOUNDS})
     for render_id, queue in due:
-        send(run_render, queue=queue, kwargs={"render_id": render_id})
+        # A broker that hangs costs seconds per message: the rest of this round is due again soon anyway.
+        if not send(run_render, queue=queue, kwargs={"render_id": render_id}):
+            break
+    if due:
+        log.info("renders_rung", count=len(due))
+    return len(due)
+
+
+def _end_used_up() -> None:
     for render_id, attempt in _query(_USED_UP, _BOUNDS):
         statements.fail(
             render_id,
@@ -59,9 +68,6 @@ def sweep() -> int:
             code="internal",
         )
         log.error("render_given_up", render_id=render_id, attempt=attempt)
-    if due:
-        log.info("renders_rung", count=len(due))
-    return len(due)
 
 
 def _long_queues() -> list[str]:

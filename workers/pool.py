@@ -182,7 +182,6 @@ class EnginePool:
             else:
                 with self._changed:
                     self._working.add(child)
-                    self._changed.notify_all()
                 return child
         raise EngineUnavailableError("no engine could be started; the render can be tried again")
 
@@ -313,6 +312,7 @@ class EnginePool:
             memory_bytes=Limits().memory_bytes,
             cpu_seconds=CHILD_CPU_SECONDS,
             layers=self._layers,
+            allow_unsafe=self._allow_unsafe,
         )
 
 

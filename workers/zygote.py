@@ -17,7 +17,7 @@ import shutil
 import signal
 import socket
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Zygote:
     def run(self) -> None:
         """Report what the probe found, then serve until the service closes its end."""
         report = probe_isolation(self._profile, Path(self._settings["runtime"]))
+        if report.missing and self._settings["allow_unsafe"]:
+            self._use_what_there_is()
         self._load_engine()
         self._answer({"pid": os.getpid(), **asdict(report)})
         while message := self._control.recv(MAX_CONTROL_BYTES):
@@ -70,6 +72,15 @@ class Zygote:
                 os.waitpid(pid, 0)
         shutil.rmtree(self._settings["runtime"], ignore_errors=True)
 
+    def _use_what_there_is(self) -> None:
+        """Keep the layers that this machine has, one by one; the operator has accepted to go without the others."""
+        usable = []
+        for layer in self._profile.layers:
+            alone = replace(self._profile, layers=(layer,))
+            if layer in probe_isolation(alone, Path(self._settings["runtime"])).active:
+                usable.append(layer)
+        self._profile = replace(self._profile, layers=tuple(usable))
+
     def _load_engine(self) -> None:
         module, name = _ENGINES[self._settings["engine"]]
         engine = getattr(importlib.import_module(module), name)
@@ -83,7 +94,12 @@ class Zygote:
         if kernel.count_threads() != 1:
             raise RuntimeError("the zygote has threads; a child forked now would hang")
         root = request["root"]
-        profile = _with_slot(self._profile, root=root, uid=request["uid"], memory_bytes=request["memory_bytes"])
+        profile = replace(
+            self._profile,
+            readable=(*self._profile.readable, root),
+            uid=request["uid"],
+            memory_bytes=request["memory_bytes"],
+        )
         ours, childs = socket.socketpair()
         zygote = os.getpid()
         pid = os.fork()
@@ -112,12 +128,6 @@ class Zygote:
     def _answer(self, message: dict[str, Any], *descriptors: int) -> None:
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         self._control.sendmsg([json.dumps(message).encode()], passed)
-
-
-def _with_slot(profile: Profile, *, root: str, uid: int | None, memory_bytes: int) -> Profile:
-    values = {name: getattr(profile, name) for name in Profile.__slots__}
-    values |= {"readable": (*profile.readable, root), "uid": uid, "memory_bytes": memory_bytes}
-    return Profile(**values)
 
 
 def _live_as_child(channel: socket.socket, profile: Profile, engine: Engine, root: str, zygote: int) -> None:

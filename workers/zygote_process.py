@@ -52,6 +52,7 @@ class ZygoteProcess:
         memory_bytes: int,
         cpu_seconds: int,
         layers: Collection[str],
+        allow_unsafe: bool,
     ) -> None:
         self._lock = threading.Lock()
         self._number = 0
@@ -68,6 +69,7 @@ class ZygoteProcess:
             "memory_bytes": memory_bytes,
             "cpu_seconds": cpu_seconds,
             "layers": sorted(layers),
+            "allow_unsafe": allow_unsafe,
             "probe_uid": self._uid(0),
         }
         self._process, self._control = self._spawn()

@@ -5,6 +5,7 @@ expires together with the worker's lease. So the store itself refuses the late u
 suspended, and the bytes of a finished render never change.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final
@@ -59,13 +60,19 @@ def _http() -> urllib3.PoolManager:
     )
 
 
-def put(key: str, content: bytes, media_type: str, *, seconds: float) -> None:
-    """Store an object; the permission to do so ends after `seconds` (rounded down, at least 1).
+def put(key: str, content: bytes, media_type: str, *, until: float) -> None:
+    """Store an object; the permission to do so ends at `until` (monotonic time, give or take a second).
 
     Raises StoreUnavailableError when the store is away, refuses, or the permission has ended.
     """
+    seconds = int(until - time.monotonic())
+    if seconds < 1:
+        raise StoreUnavailableError("the time to store it is over")
     parameters = {"Bucket": settings.S3_BUCKET, "Key": key, "ContentType": media_type}
-    url = _s3().generate_presigned_url("put_object", Params=parameters, ExpiresIn=max(1, int(seconds)))
+    url = _s3().generate_presigned_url("put_object", Params=parameters, ExpiresIn=seconds)
+    # Signing takes a second only if we were suspended meanwhile, and the permission counts from the signature.
+    if time.monotonic() + seconds > until + 1:
+        raise StoreUnavailableError("the time to store it was over before the upload was signed")
     try:
         answer = _http().request("PUT", url, body=content, headers={"Content-Type": media_type})
     except urllib3.exceptions.HTTPError as error:

@@ -74,7 +74,7 @@ class Supervisor:
         # The programs of this Python first: `python`, `gunicorn` and `celery` of the Procfile.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         application = {"PORT": str(port), "PUBLIC_URL": public_url, "PATH": path, "PYTHONUNBUFFERED": "1"}
-        self._environment = dict(os.environ) | variables | application
+        self._environment = {"SHOW_DEMO_DOCUMENTS": "true"} | dict(os.environ) | variables | application
         self._data = data
         self._servers = servers
         self._signals = signals

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import requests
+from django.conf import settings
 
 MB = 1_000_000
 DEEP = 100_000
@@ -81,8 +82,8 @@ def test_hostile_render_is_refused(api, nothing_changes, body, status):
         ("name", " \t", 400),
         ("source", "#\x00", 422),
         ("source", "", 400),
-        ("source", "x" * 2_000_001, 413),
-        ("source", "\u00fc" * 1_000_001, 413),
+        ("source", "x" * (settings.MAX_SOURCE_BYTES + 1), 413),
+        ("source", "\u00fc" * (settings.MAX_SOURCE_BYTES // 2 + 1), 413),
         ("project_id", "\x00", 422),
         ("project_id", "x" * 26, 422),
         ("filename_pattern", "\x00", 422),
@@ -107,11 +108,11 @@ def test_half_of_a_surrogate_pair_is_refused_in_every_field_of_a_template(api, n
 
 
 @pytest.mark.parametrize("field", ["visibility", "format", "webhook_url", "async", "data", "template_id"])
-@pytest.mark.parametrize("depth", [*range(850, 1000, 10), *range(900, 960)])
-def test_nesting_near_the_interpreters_limit_is_refused(api, field, depth):
+def test_nesting_near_the_interpreters_limit_is_refused(api, field):
     """Reading and refusing happen at different depths of the stack: none may run out where the other did not."""
-    body = f'{{"template_id": "x", "{field}": {"[" * depth}{"]" * depth}}}'.encode()
-    assert api.send("POST", "/api/v1/renders", body).status_code in {400, 422}
+    for depth in [*range(850, 890, 10), *range(890, 960), *range(960, 1000, 10)]:
+        body = f'{{"template_id": "x", "{field}": {"[" * depth}{"]" * depth}}}'.encode()
+        assert api.send("POST", "/api/v1/renders", body).status_code in {400, 422}, depth
 
 
 @pytest.mark.parametrize("path", POSTS)

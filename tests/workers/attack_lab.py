@@ -48,7 +48,12 @@ def listeners(folder: Path, server: list[socket.socket]) -> dict[str, object]:
         unix.listen(50)
         server.append(unix)
         paths[name] = str(folder / name)
+    syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    syslog.bind(str(folder / "log"))
+    (folder / "log").chmod(0o777)
+    server.append(syslog)
     return {
+        "syslog": str(folder / "log"),
         "tcp_port": tcp.getsockname()[1],
         "udp_port": udp.getsockname()[1],
         "redis": paths["redis.sock"],
@@ -70,7 +75,8 @@ def serve(server: list[socket.socket]) -> int:
         for ready in select.select(server, [], [])[0]:
             if ready.type == socket.SOCK_DGRAM:
                 _, sender = ready.recvfrom(100)
-                ready.sendto(b"pong", sender)
+                if sender:
+                    ready.sendto(b"pong", sender)
             else:
                 connection, _ = ready.accept()
                 kept.append(connection)

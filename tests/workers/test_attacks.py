@@ -32,8 +32,8 @@ def was_refused(outcome: str) -> bool:
     return outcome.startswith((*REFUSALS, LIMIT_REFUSED))
 
 
-def test_table_holds_the_46_attacks_and_truncation():
-    assert len(ATTACKS) == 47
+def test_no_attack_was_lost():
+    assert len(ATTACKS) == 49
 
 
 @pytest.mark.parametrize("user", USERS)

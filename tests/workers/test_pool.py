@@ -1,5 +1,6 @@
 """The pool's promises: one team per child, limits that hold, children that are replaced, nothing left behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ pool.start()
 pool.render("a", RenderJob(source="Hello"))
 while pool.status()["spares"] < 2:
     time.sleep(0.01)
+import contextlib
 import json
 print(json.dumps(pool.status()), flush=True)
 time.sleep(600)
@@ -250,6 +252,41 @@ def test_directory_of_a_living_pool_is_left_alone(open_folder, make_pool):
     make_pool(runtime_dir=open_folder, spares=0)
     assert first.render("a", HELLO).pages == 1
     assert directory.exists()
+
+
+def test_nothing_leaks_over_many_jobs_of_all_kinds(make_pool, open_folder):
+    pool = make_pool(runtime_dir=open_folder, children=2, spares=1, max_jobs=7)
+    jobs = [
+        HELLO,
+        RenderJob(source="#foo"),
+        RenderJob(source="#set page(width: 1e300pt)\na", format="png"),
+        RenderJob(source='#read("a/b.txt")', files={"a/b.txt": b"x"}),
+        RenderJob(source=FOREVER.source, limits=Limits(wall_seconds=0.1)),
+    ]
+
+    def render(n: int) -> None:
+        with contextlib.suppress(RenderError):
+            pool.render(f"team {n % 4}", jobs[n % len(jobs)])
+
+    def settled() -> bool:
+        status = pool.status()
+        return status["spares"] == 1 and status["idle"] <= 2
+
+    def descriptors() -> int:
+        wait_until(settled)
+        # a child has a socket and a handle here
+        return len(list(Path("/proc/self/fd").iterdir())) - 2 * len(pool.status()["child_pids"])
+
+    render(0)
+    before = descriptors()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(render, range(100)))
+    assert descriptors() == before
+    zygote, living = pool.status()["zygote_pid"], set(pool.status()["child_pids"])
+    of_the_zygote = Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()
+    assert set(map(int, of_the_zygote)) == living
+    slots = list(next(open_folder.iterdir()).joinpath("slots").iterdir())
+    assert len(slots) == len(living)
 
 
 def test_fonts_that_other_users_cannot_read_are_used_all_the_same(make_pool, open_folder):

@@ -28,6 +28,27 @@ from workers.isolation.probe import probe_isolation
 report = probe_isolation(Profile(**json.loads(sys.argv[2])), Path(sys.argv[3]))
 print(json.dumps(asdict(report)))
 """
+OLD_KERNEL = """
+import json, struct, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from workers.isolation import seccomp
+from workers.errors import IsolationMissingError
+from workers.job import RenderJob
+from workers.pool import EnginePool
+load_number, allow, missing = (0x20, 0, 0, 0), (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050000 | 38)
+program = (load_number, (0x15, 0, 1, 444), missing, allow)
+seccomp.install(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
+try:
+    EnginePool(runtime_dir=Path(sys.argv[2])).start()
+except IsolationMissingError as error:
+    refused = str(error)
+pool = EnginePool(runtime_dir=Path(sys.argv[2]), allow_unsafe=True, spares=0)
+pool.start()
+pages = pool.render("team", RenderJob(source="Hi")).pages
+print(json.dumps({"refused": refused, "pages": pages, "status": pool.status()}))
+pool.close()
+"""
 FULL = Profile(uid=60_598 if os.geteuid() == 0 else None)
 
 
@@ -35,10 +56,17 @@ def run_probe(profile: Profile, folder: Path) -> dict:
     """Probe in a process with one thread, as the zygote does."""
     values = {name: getattr(profile, name) for name in ("uid", "memory_bytes", "writable")}
     values["layers"] = list(profile.layers)
+    return run_program(PROBE, json.dumps(values), str(folder))
+
+
+def run_program(program: str, *arguments: str) -> dict:
     done = subprocess.run(
-        [sys.executable, "-I", "-c", PROBE, str(PROJECT), json.dumps(values), str(folder)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-I", "-c", program, str(PROJECT), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -92,6 +120,14 @@ def test_pool_starts_without_a_layer_when_told_and_says_so(make_pool):
     assert "reading a file outside" in status["missing"]
 
 
+def test_kernel_without_landlock_is_refused_with_the_reason_or_used_without_it_when_told(open_folder):
+    told = run_program(OLD_KERNEL, str(open_folder))
+    assert "this kernel offers no Landlock" in told["refused"]
+    assert told["pages"] == 1
+    assert told["status"]["unsafe"] is True
+    assert list(open_folder.iterdir()) == []
+
+
 def test_status_names_the_layers_in_force(pool):
     status = pool.status()
     assert (status["unsafe"], status["missing"]) == (False, [])
@@ -111,6 +147,6 @@ def test_neither_list_holds_a_call_that_leads_out():
         "socket", "connect", "execve", "execveat", "fork", "vfork", "clone", "clone3", "ptrace", "mount", "bpf",
         "keyctl", "io_uring_setup", "userfaultfd", "process_vm_readv", "unshare", "chmod", "fchmod", "chown",
         "symlink", "link", "mknod", "truncate", "prlimit64", "prctl", "kill", "tgkill", "open", "openat",
-        "perf_event_open", "shmget", "ioctl", "seccomp",
+        "perf_event_open", "shmget", "ioctl", "seccomp", "fcntl", "socketpair",
     }  # fmt: skip
     assert (READING | WRITING) & dangerous == set()

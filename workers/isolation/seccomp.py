@@ -2,7 +2,8 @@
 
 It closes what Landlock does not see: UDP, netlink, vsock and pathname unix sockets, fork, prlimit, ptrace, io_uring,
 keyctl, modes and owners. A refused call answers EPERM instead of killing the process, so that an engine reports an
-ordinary error. A call whose arguments matter has a rule of its own.
+ordinary error. A call whose arguments matter has a rule of its own. Not even socketpair is allowed: a datagram socket
+made by it can send to any unix socket by its path.
 """
 
 import ctypes
@@ -22,7 +23,6 @@ _X32_SYSCALL_BIT = 0x40000000
 _NUMBER, _ARCHITECTURE = 0, 4
 
 _CLONE_THREAD = 0x00010000
-_AF_UNIX = 1
 _OPEN_CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0o20000000  # and __O_TMPFILE
 _PRCTL_HARMLESS = (
     15,  # PR_SET_NAME
@@ -33,6 +33,7 @@ _PRCTL_HARMLESS = (
     39,  # PR_GET_NO_NEW_PRIVS
     30,  # PR_GET_TIMERSLACK
 )
+_FCNTL_HARMLESS = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # F_DUPFD, GETFD to SETFL, the locks, F_DUPFD_CLOEXEC
 _IOCTL_HARMLESS = (
     0x5401,
     0x5413,
@@ -95,7 +96,6 @@ def _rules(*, writes: bool, own_pid: int) -> dict[str, list[bytes]]:
         # the flags of clone3 lie in memory, where a filter cannot look; glibc falls back to clone on ENOSYS only
         "clone3": [_MISSING],
         "clone": [_load_argument(0), _skip_if_any_bit(_CLONE_THREAD, 1), _REFUSE, _ALLOW],
-        "socketpair": _if_argument_is_one_of(0, (_AF_UNIX,)),
         # reading limits only: the pointer to new values must be null
         "prlimit64": [
             _load_argument(2),
@@ -105,6 +105,8 @@ def _rules(*, writes: bool, own_pid: int) -> dict[str, list[bytes]]:
             _ALLOW,
             _REFUSE,
         ],
+        # not F_SETOWN and F_SETSIG, by which the kernel signals any process of the same user on one's behalf
+        "fcntl": _if_argument_is_one_of(1, _FCNTL_HARMLESS),
         "prctl": _if_argument_is_one_of(0, _PRCTL_HARMLESS),
         "ioctl": _if_argument_is_one_of(1, _IOCTL_HARMLESS),
         "kill": own_process,
@@ -142,6 +144,11 @@ class _Program(ctypes.Structure):
 def restrict(allowed: Iterable[str], pretended: Iterable[str] = (), *, writes: bool = False) -> int:
     """Put the filter in force for this thread and its descendants, for ever; gives its length in instructions."""
     code = program(allowed, pretended, writes=writes, own_pid=os.getpid(), machine=this_machine())
+    return install(code)
+
+
+def install(code: bytes) -> int:
+    """Put a BPF program in force; gives its length in instructions."""
     buffer = ctypes.create_string_buffer(code, len(code))
     length = len(code) // 8
     description = _Program(length, ctypes.addressof(buffer))

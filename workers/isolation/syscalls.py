@@ -172,7 +172,7 @@ def _names(text: str) -> frozenset[str]:
 READING = _names("""
     read write close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
     pread64 pwrite64 readv writev access select sched_yield mremap mincore madvise dup dup2 nanosleep getpid sendto
-    recvfrom sendmsg recvmsg shutdown getsockname getsockopt exit uname fcntl flock getdents getcwd readlink umask
+    recvfrom sendmsg recvmsg shutdown getsockname getsockopt exit uname flock getdents getcwd readlink umask
     gettimeofday getrlimit getrusage sysinfo times getuid getgid geteuid getegid getppid getpgrp getresuid getresgid
     sigaltstack arch_prctl gettid time futex sched_getaffinity getdents64 set_tid_address restart_syscall fadvise64
     clock_gettime clock_getres clock_nanosleep exit_group epoll_wait epoll_ctl epoll_pwait newfstatat readlinkat

@@ -1,0 +1,88 @@
+"""An id of another team and an id of nobody get the same bytes, and a try leaves nothing behind."""
+
+import pytest
+
+from accounts.models import Project
+from automette.lib.ids import new_id
+
+
+@pytest.fixture
+def theirs(other_api, accept):
+    """What the other team has, by the name of the field that may hold its id."""
+    template_id = other_api.template(name="Secret plans")
+    return {
+        "template_id": template_id,
+        "render_id": accept(other_api, template_id).id,
+        "project_id": Project.objects.get(team=other_api.team).id,
+    }
+
+
+READS = [
+    "/api/v1/templates/{template_id}",
+    "/api/v1/renders/{render_id}",
+    "/api/v1/renders/{render_id}?download=true",
+    "/api/v1/renders/{render_id}?download=true&format=pdf",
+]
+
+
+@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_id_in_a_path_tells_nothing(api, other_api, theirs, nothing_changes, path, method):
+    nobodys = dict.fromkeys(theirs, new_id())
+    with nothing_changes(api, other_api):
+        real = api.send(method, path.format(**theirs))
+        made_up = api.send(method, path.format(**nobodys))
+    assert (real.status_code, real.content) == (made_up.status_code, made_up.content)
+    assert (real.status_code, _told(real)) == (404, _told(made_up))
+    if method == "GET":
+        assert real.content == b'{"error":"Not found."}'
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/v1/renders", {}, "template_id"),
+        ("/api/v1/renders", {"async": False, "data": {"a": 1}}, "template_id"),
+        ("/api/v1/templates", {"name": "A", "engine": "typst", "source": "Hi"}, "project_id"),
+    ],
+)
+def test_id_in_a_body_tells_nothing(api, other_api, theirs, nothing_changes, path, body, field):
+    with nothing_changes(api, other_api):
+        real = api.post(path, {**body, field: theirs[field]})
+        made_up = api.post(path, {**body, field: new_id()})
+        shapeless = api.post(path, {**body, field: "x"})
+    assert (real.status_code, real.content) == (404, b'{"error":"Not found."}')
+    assert (real.content, _told(real)) == (made_up.content, _told(made_up))
+    assert (real.content, _told(real)) == (shapeless.content, _told(shapeless))
+
+
+def test_team_without_credit_learns_nothing_either(new_api, other_api, theirs, nothing_changes):
+    poor = new_api(credits=0)
+    with nothing_changes(poor, other_api):
+        answer = poor.post("/api/v1/renders", {"template_id": theirs["template_id"]})
+    assert (answer.status_code, answer.content) == (404, b'{"error":"Not found."}')
+
+
+def test_filter_by_another_teams_template_is_an_empty_list(api, theirs):
+    real = api.get("/api/v1/renders", template_id=theirs["template_id"])
+    made_up = api.get("/api/v1/renders", template_id=new_id())
+    assert (real.status_code, real.content) == (200, b'{"renders":[],"next_cursor":null}')
+    assert real.content == made_up.content
+
+
+def test_another_teams_render_is_no_cursor(api, theirs):
+    real = api.get("/api/v1/renders", cursor=theirs["render_id"])
+    made_up = api.get("/api/v1/renders", cursor=new_id())
+    assert (real.status_code, real.content) == (422, made_up.content)
+
+
+def test_lists_hold_the_own_team_only(api, other_api, theirs):
+    mine = api.template(name="Mine")
+    assert [template["id"] for template in api.get("/api/v1/templates").json()] == [mine]
+    assert api.get("/api/v1/renders").json() == {"renders": [], "next_cursor": None}
+    assert [template["name"] for template in other_api.get("/api/v1/templates").json()] == ["Secret plans"]
+
+
+def _told(answer) -> dict:
+    """The headers without the request's own id."""
+    return {name: value for name, value in answer.headers.items() if name != "X-Request-Id"}

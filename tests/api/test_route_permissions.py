@@ -1,0 +1,156 @@
+"""Every route of the API x every kind of key. Routes come from the URL configuration: a new one needs an entry."""
+
+import datetime as dt
+import json
+from typing import Any, NamedTuple
+
+import pytest
+from django.urls import get_resolver
+from django.utils import timezone
+
+from accounts.keys import new_key
+from accounts.models import ApiKey, Project
+from accounts.services import create_api_key, revoke_api_key
+from automette.lib.ids import new_id
+
+PREFIX = "api/v1/"
+
+
+class Entry(NamedTuple):
+    """A request about things of the team `right`, and the statuses for its own and another team's key."""
+
+    right: int
+    other: int
+    body: dict[str, Any] | None = None
+    query: str = ""
+
+
+OPEN_TO_ALL = {("GET", "openapi.json")}
+ROUTES = {
+    ("GET", "credits"): Entry(200, 200),
+    ("GET", "templates"): Entry(200, 200),
+    ("POST", "templates"): Entry(
+        201, 404, {"name": "A", "engine": "typst", "source": "Hi", "project_id": "{project_id}"}
+    ),
+    ("GET", "templates/<id:template_id>"): Entry(200, 404),
+    ("GET", "renders"): Entry(200, 200),
+    ("POST", "renders"): Entry(202, 404, {"template_id": "{template_id}"}),
+    ("GET", "renders/<id:render_id>"): Entry(200, 404),
+}
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def routes_of_the_api() -> set[tuple[str, str]]:
+    found = set()
+    for pattern in get_resolver().url_patterns:
+        route = str(pattern.pattern)
+        if not route.startswith("api/"):
+            continue
+        assert route.startswith(PREFIX), f"{route} is outside of {PREFIX}"
+        view = pattern.callback.view_class
+        found |= {(method.upper(), route.removeprefix(PREFIX)) for method in METHODS if hasattr(view, method)}
+    return found
+
+
+def test_every_route_has_an_entry_and_every_entry_a_route():
+    assert routes_of_the_api() == set(ROUTES) | OPEN_TO_ALL
+
+
+class World(NamedTuple):
+    right: Any
+    ids: dict[str, str]
+    keys: dict[str, str | None]
+
+
+@pytest.fixture
+def world(api, other_api, accept) -> World:
+    template_id = api.template(name="Plan X")
+    render = accept(api, template_id)
+    project = Project.objects.get(team=api.team)
+    _, expired = create_api_key(team=api.team, actor="t", expires_at=timezone.now() - dt.timedelta(seconds=1))
+    row, revoked = create_api_key(team=api.team, actor="test")
+    revoke_api_key(api_key=row, actor="test")
+    swapped = api.key[:-1] + ("0" if api.key[-1] != "0" else "1")
+    _, deleted = create_api_key(team=api.team, actor="test")
+    ApiKey.objects.filter(team=api.team).order_by("-id").first().delete()
+    keys = {
+        "no key": None,
+        "empty": "",
+        "wrong scheme": f"Basic {api.key}",
+        "no scheme": api.key,
+        "scheme only": "Bearer",
+        "two keys": f"Bearer {api.key} {api.key}",
+        "malformed": "Bearer dg_nonsense",
+        "not ASCII": f"Bearer dg_{'ü' * 49}",
+        "bad checksum": f"Bearer {swapped}",
+        "revoked": f"Bearer {revoked}",
+        "expired": f"Bearer {expired}",
+        "deleted": f"Bearer {deleted}",
+        "other team's": f"Bearer {other_api.key}",
+        "right": f"Bearer {api.key}",
+    }
+    return World(api, {"template_id": template_id, "render_id": render.id, "project_id": project.id}, keys)
+
+
+def send(world: World, method: str, route: str, key: str | None):
+    path, entry = f"/{PREFIX}{route}", ROUTES[method, route]
+    for name, value in world.ids.items():
+        path = path.replace(f"<id:{name}>", value)
+    assert "<" not in path, f"an id of {route} is missing in the world"
+    body = {name: str(value).format(**world.ids) for name, value in (entry.body or {}).items()}
+    headers = {} if key is None else {"Authorization": key}
+    client = world.right._client
+    return client.generic(
+        method, path, json.dumps(body).encode() if entry.body else b"", "application/json", headers=headers
+    )
+
+
+REFUSED_KEYS = [
+    "no key",
+    "empty",
+    "wrong scheme",
+    "no scheme",
+    "scheme only",
+    "two keys",
+    "malformed",
+    "not ASCII",
+    "bad checksum",
+    "revoked",
+    "expired",
+    "deleted",
+]
+
+
+@pytest.mark.parametrize(("method", "route"), sorted(ROUTES))
+def test_no_key_but_the_teams_opens_a_route(world, other_api, nothing_changes, method, route):
+    with nothing_changes(world.right, other_api):
+        for kind in REFUSED_KEYS:
+            answer = send(world, method, route, world.keys[kind])
+            assert (answer.status_code, answer.headers.get("WWW-Authenticate")) == (401, "Bearer"), kind
+            assert list(answer.json()) == ["error"], kind
+            assert not any(value in answer.content.decode() for value in world.ids.values()), kind
+        answer = send(world, method, route, world.keys["other team's"])
+        assert answer.status_code == ROUTES[method, route].other
+        assert not any(value in answer.content.decode() for value in [*world.ids.values(), "Plan X"])
+
+
+@pytest.mark.parametrize(("method", "route"), sorted(ROUTES))
+def test_the_teams_key_opens_it(world, method, route):
+    assert send(world, method, route, world.keys["right"]).status_code == ROUTES[method, route].right
+
+
+@pytest.mark.parametrize(("method", "route"), sorted(OPEN_TO_ALL))
+def test_open_routes_need_no_key_and_take_none_amiss(world, method, route):
+    for key in world.keys.values():
+        headers = {} if key is None else {"Authorization": key}
+        assert world.right._client.generic(method, f"/{PREFIX}{route}", headers=headers).status_code == 200
+
+
+def test_unknown_key_of_the_right_form_is_refused_like_a_revoked_one(world):
+    answers = {send(world, "GET", "credits", key).content for key in (world.keys["revoked"], f"Bearer {new_key()}")}
+    assert answers == {b'{"error":"This API key is not known, has expired or was revoked."}'}
+
+
+def test_ids_that_nobody_has_are_refused_after_the_key(world):
+    client = world.right._client
+    assert client.get(f"/{PREFIX}renders/{new_id()}").status_code == 401
