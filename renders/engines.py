@@ -26,7 +26,10 @@ def start() -> None:
     )
     pool.start()
     _pools["typst"] = pool
-    log.info("engine_started", engine="typst", isolation=pool.status()["isolation"])
+    status = pool.status()
+    log.info("engine_started", engine="typst", isolation=status["isolation"])
+    if status["unsafe"]:
+        log.warning("engine_not_isolated", engine="typst", missing=status["missing"])
 
 
 def stop() -> None:

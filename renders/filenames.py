@@ -6,6 +6,7 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 DEFAULT_PATTERN: Final = "{template}-{datetime}-{random}"
 MAX_BYTES: Final = 200
@@ -34,6 +35,14 @@ def make_filename(
     stem = _safe(_TOKEN.sub(fill, pattern or DEFAULT_PATTERN))
     room = MAX_BYTES - len(extension) - 1
     return f"{_cut(stem, room) or 'document'}.{extension}"
+
+
+def content_disposition(*, filename: str, as_attachment: bool) -> str:
+    """Return the header's value with both names: an ASCII one for old clients, the real one (RFC 6266, RFC 8187)."""
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    stem, _, extension = re.sub(r'["\\\x00-\x1f\x7f]', "", plain).rpartition(".")
+    kind = "attachment" if as_attachment else "inline"
+    return f"{kind}; filename=\"{stem.strip() or 'document'}.{extension}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _safe(name: str) -> str:

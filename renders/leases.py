@@ -45,7 +45,8 @@ class LeaseKeeper:
 
     def owned_until(self, taken: Claim) -> float:
         """Return the monotonic time up to which this worker surely owns the render; it may be over."""
-        return self._held[taken.render_id, taken.attempt] + settings.LEASE_SECONDS
+        lease_seconds: float = settings.LEASE_SECONDS
+        return self._held[taken.render_id, taken.attempt] + lease_seconds
 
     def _start_once(self) -> None:
         with self._lock:

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
-from django.utils.http import content_disposition_header
 
 from accounts.models import Team
 from automette.lib import store
@@ -18,7 +17,7 @@ from automette.lib.wakeup import waiter
 from credits.models import CreditAccount
 from credits.services import InsufficientCreditsError
 from renders import statements
-from renders.filenames import make_filename
+from renders.filenames import content_disposition, make_filename
 from renders.models import Job, Render, RenderFile
 from renders.tasks import run_render
 from templates_app.models import FORMATS, Template
@@ -157,4 +156,4 @@ def disposition(render: Render, file: RenderFile) -> str:
     """Return Content-Disposition: pictures and PDF are shown, SVG (which can carry scripts) is saved."""
     as_attachment = file.format not in {"pdf", "png", "jpg", "webp"}
     stem = render.filename.rpartition(".")[0] or render.filename
-    return content_disposition_header(as_attachment, f"{stem}.{file.format}") or "inline"
+    return content_disposition(filename=f"{stem}.{file.format}", as_attachment=as_attachment)

@@ -99,5 +99,6 @@ class RenderView(APIView):
         query = parse_query(RenderQuerySerializer, request)
         render = find_render(team=request.auth.team, render_id=render_id)
         if query["download"]:
-            return HttpResponseRedirect(download_url(render=render, format=query.get("format")))
+            url = download_url(render=render, format=query.get("format"))
+            return HttpResponseRedirect(url, headers={"Cache-Control": "no-store"})
         return Response(RenderSerializer(render).data)

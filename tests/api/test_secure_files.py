@@ -9,6 +9,8 @@ from django.conf import settings
 
 from renders.models import RenderFile
 
+REFUSED = {400, 403}  # stores differ in what they call a missing or late signature
+
 
 @pytest.fixture
 def secure(server, api):
@@ -50,7 +52,7 @@ def test_signed_address_stops_working_after_its_lifetime(server, api, secure, pr
     assert requests.get(location, timeout=10).status_code == 200
     time.sleep(2.1)  # the store counts whole seconds
     late = requests.get(location, timeout=10)
-    assert late.status_code == 403
+    assert late.status_code in REFUSED
     assert b"%PDF" not in late.content
 
 
@@ -63,27 +65,28 @@ def test_changed_signed_address_is_refused(server, api, secure, part):
         head, _, tail = location.partition(f"{part}=")
         changed = f"{head}{part}={'1' if tail[0] != '1' else '2'}{tail[1:]}"
     assert changed != location
-    assert requests.get(changed, timeout=10).status_code in {400, 403}
+    assert requests.get(changed, timeout=10).status_code in REFUSED
 
 
 def test_object_is_not_readable_without_a_signature(secure, api):
     for body in (secure, api.render(api.template())[1]):
         key = RenderFile.objects.get(render_id=body["id"]).key
         answer = requests.get(f"{settings.S3_ENDPOINT_URL}/{settings.S3_BUCKET}/{key}", timeout=10)
-        assert (answer.status_code, b"%PDF" in answer.content) == (403, False)
+        assert answer.status_code in REFUSED
+        assert b"%PDF" not in answer.content
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_store_lets_nobody_list_write_or_delete(secure, method):
     for path in ("", "/", "/renders/x.pdf"):
         address = f"{settings.S3_ENDPOINT_URL}/{settings.S3_BUCKET}{path}"
-        assert requests.request(method, address, data=b"x", timeout=10).status_code == 403
+        assert requests.request(method, address, data=b"x", timeout=10).status_code in REFUSED
 
 
 def test_signature_for_reading_is_none_for_writing(server, api, secure):
     location = ask(server, secure, api.key).headers["Location"]
-    assert requests.put(location, data=b"x", timeout=10).status_code == 403
-    assert requests.delete(location, timeout=10).status_code == 403
+    assert requests.put(location, data=b"x", timeout=10).status_code in REFUSED
+    assert requests.delete(location, timeout=10).status_code in REFUSED
     assert requests.get(location, timeout=10).content.startswith(b"%PDF-")
 
 
