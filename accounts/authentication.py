@@ -42,15 +42,13 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def _find(self, key: str) -> tuple[ApiKey, ApiKey]:
         now = timezone.now()
-        found = (
-            ApiKey.objects.select_related("team")
-            .filter(Q(expires_at=None) | Q(expires_at__gt=now), digest=keys.digest(key), revoked_at=None)
-            .first()
-        )
+        found = ApiKey.find_valid(digest=keys.digest(key), now=now)
         if found is None:
             raise AuthenticationFailed("This API key is not known, has expired or was revoked.")
         if found.last_used_at is None or now - found.last_used_at > _USED_EVERY:
-            ApiKey.objects.filter(pk=found.pk).update(last_used_at=now)
+            # of many requests at once, one writes
+            stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_EVERY)
+            ApiKey.objects.filter(stale, pk=found.pk).update(last_used_at=now)
         return found, found
 
 

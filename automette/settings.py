@@ -89,7 +89,7 @@ DATABASES = {
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5},
+            "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 3},
             "server_side_binding": True,
             "prepare_threshold": 2,
             "connect_timeout": 3,
@@ -101,6 +101,7 @@ DATABASES = {
 REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
 QUEUES = ("interactive", "async", "bulk", "docx")
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = "automette.lib.broker:Transport"
 CELERY_RESULT_BACKEND = f"automette.lib.wakeup.PublishingBackend+{REDIS_URL}"
 CELERY_RESULT_EXPIRES = 60
 CELERY_TASK_IGNORE_RESULT = True  # results are asked for by sync renders only, as a wake-up
@@ -114,6 +115,7 @@ CELERY_TASK_DEFAULT_QUEUE = "async"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # threads cannot be cancelled; leases decide
+CELERY_WORKER_CONSUMER = "automette.lib.consumer:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -121,6 +123,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,  # above the longest task
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
+    "max_retries": 0,  # of a publish: without, an accept tries for 4 s while the broker is away
+    "priority_steps": [0],  # our queues are the priorities; four steps of each would be four times the keys
     "queue_order_strategy": "priority",  # in the order of the worker's -Q: interactive first
 }
 CELERY_REDIS_SOCKET_TIMEOUT = 5

@@ -36,7 +36,8 @@ class Connection:
         self._socket = socket.create_connection(("127.0.0.1", target.port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._head = (
-            f"POST /api/v1/renders HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\nAuthorization: Bearer {target.key}\r\n"
+            f"POST /api/v1/renders HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n"
+            f"Authorization: Bearer {target.key}\r\n"
             "Content-Type: application/json\r\nContent-Length: "
         )
 
@@ -91,9 +92,7 @@ class LoadGenerator:
 
 
 def _post(connection: Connection, numbers: range, refused: list[int]) -> None:
-    for number in numbers:
-        if connection.render(number, wait=False) != 202:
-            refused.append(number)
+    refused.extend(number for number in numbers if connection.render(number, wait=False) != 202)
 
 
 def main(target: Target) -> None:

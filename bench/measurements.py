@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import rendercv_fonts
 
 from bench.bare import BareCompiler, run_both
 from bench.invoice import SOURCE, invoice_json
@@ -15,7 +18,6 @@ from workers.pool import EnginePool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from bench.application import Application
 
@@ -41,10 +43,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 def fonts() -> list[Path]:
-    from pathlib import Path  # noqa: PLC0415
-
-    import rendercv_fonts  # noqa: PLC0415
-
+    """Return the font folder that workers use as well."""
     return [Path(rendercv_fonts.__file__).parent]
 
 

@@ -13,7 +13,7 @@ MAX_BYTES: Final = 200
 _TOKEN: Final = re.compile(r"\{([^{}]*)\}")
 _UNSAFE: Final = re.compile(r'[<>:"/\\|?*%;]+')
 # Device names that Windows keeps for itself, whatever their extension.
-_RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+_RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?")
 
 
 def make_filename(
@@ -41,8 +41,9 @@ def content_disposition(*, filename: str, as_attachment: bool) -> str:
     """Return the header's value with both names: an ASCII one for old clients, the real one (RFC 6266, RFC 8187)."""
     plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
     stem, _, extension = re.sub(r'["\\\x00-\x1f\x7f]', "", plain).rpartition(".")
+    plain = f"{stem.strip() or 'document'}.{extension}"
     kind = "attachment" if as_attachment else "inline"
-    return f"{kind}; filename=\"{stem.strip() or 'document'}.{extension}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _safe(name: str) -> str:

@@ -12,15 +12,16 @@ from automette.lib import store
 from automette.lib.errors import InvalidValueError, NotFoundError, TooEarlyError
 from automette.lib.ids import new_id
 from automette.lib.json_text import write_json
-from automette.lib.tasks import send_after_commit
+from automette.lib.tasks import send, send_after_commit
 from automette.lib.wakeup import waiter
 from credits.models import CreditAccount
 from credits.services import InsufficientCreditsError
 from renders import statements
 from renders.filenames import content_disposition, make_filename
 from renders.models import Job, Render, RenderFile
+from renders.statements import TemplateInUse
 from renders.tasks import run_render
-from templates_app.models import FORMATS, Template
+from templates_app.models import FORMATS
 
 _POLL_SECONDS: Final = 2
 
@@ -40,16 +41,12 @@ def create_render(
 ) -> Render:
     """Charge one credit and start a render; each call makes another one.
 
-    With `wait_seconds` the call waits that long for the end and returns the row as it is then. Raises NotFoundError,
+    With `wait_seconds` the call waits that long for the end and returns the row as it is then; it does not wait when
+    the broker is away, since the render may start late then. Raises NotFoundError,
     InvalidValueError, InsufficientCreditsError; nothing is created then.
     """
-    template = (
-        team.templates.select_related("current_version")
-        .defer("current_version__source")
-        .filter(pk=template_id)
-        .first()
-    )
-    if template is None or template.current_version is None:
+    template = statements.find_template(team_id=team.id, template_id=template_id)
+    if template is None:
         raise NotFoundError
     write_json(options or {}, field="options")  # refuses what the database cannot hold
     interactive = wait_seconds > 0 and waiter.waiting() < settings.SYNC_WAITERS
@@ -58,8 +55,8 @@ def create_render(
         id=new_id(),
         team=team,
         job_id=new_id(),
-        template=template,
-        template_version=template.current_version,
+        template_id=template.id,
+        template_version_id=template.version_id,
         template_name=template.name,
         engine=template.engine,
         format=chosen_format,
@@ -81,14 +78,10 @@ def create_render(
     try:
         if not statements.accept(render, source=Job.Source.API, actor=actor):
             raise InsufficientCreditsError(account=CreditAccount.objects.get(team=team), required=1)
-        send_after_commit(
-            run_render,
-            queue=render.queue,
-            kwargs={"render_id": render.id},
-            task_id=task_id,
-            with_result=interactive,
-        )
-        if finished is not None:
+        message: dict[str, Any] = {"queue": render.queue, "kwargs": {"render_id": render.id}}
+        if finished is None:
+            send_after_commit(run_render, **message)
+        elif send(run_render, **message, task_id=task_id, with_result=True):  # nobody waits inside a transaction
             return _wait(render, finished.wait, wait_seconds)
         return render
     finally:
@@ -96,7 +89,7 @@ def create_render(
             waiter.forget(task_id)
 
 
-def _choose_format(template: Template, wanted: str | None) -> str:
+def _choose_format(template: TemplateInUse, wanted: str | None) -> str:
     formats = FORMATS[template.engine]
     if wanted is not None and wanted not in formats:
         raise InvalidValueError(f"format: {template.engine} templates can be rendered as {', '.join(formats)}.")

@@ -9,11 +9,35 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
 from renders.models import MAX_ATTEMPTS, Render
+
+
+class TemplateInUse(NamedTuple):
+    """What a render takes over from its template."""
+
+    id: str
+    name: str
+    engine: str
+    filename_pattern: str
+    version_id: str
+
+
+_FIND_TEMPLATE: Final = """
+SELECT id, name, engine, filename_pattern, current_version_id
+FROM templates_app_template
+WHERE id = %(id)s AND team_id = %(team)s AND current_version_id IS NOT NULL
+"""
+
+
+def find_template(*, team_id: str, template_id: str) -> TemplateInUse | None:
+    """Return a template of the team, or None."""
+    row = _one(_FIND_TEMPLATE, {"id": template_id, "team": team_id})
+    return TemplateInUse(*row) if row else None
+
 
 _ACCEPT: Final = """
 WITH account AS (

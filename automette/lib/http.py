@@ -6,7 +6,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -43,7 +43,10 @@ class StrictJSONParser(BaseParser):
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         limit: int = settings.MAX_BODY_BYTES
-        raw = stream.read(limit + 1)
+        try:
+            raw = stream.read(limit + 1)
+        except UnreadablePostError as error:  # the connection broke, or a chunk was not well-formed
+            raise MalformedRequestError("The body could not be read to its end.") from error
         if len(raw) > limit:
             raise PayloadTooLargeError(f"The body is larger than {limit:,} bytes.")
         return read_json(raw) if raw.strip() else {}

@@ -1,6 +1,8 @@
 """Bodies made to break something: a documented status, a JSON error, nothing changed; never 500."""
 
 import json
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -164,6 +166,17 @@ def test_chunked_body_that_is_broken_json_is_400(server, api, nothing_changes):
         answer = _post(server, api, _in_chunks(b'{"template_id": ', 3))
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("The body is not valid JSON: ")
+
+
+def test_broken_chunk_is_400(server, api, nothing_changes):
+    place = urlsplit(server)
+    head = f"POST /api/v1/renders HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {api.key}\r\n"
+    request = f"{head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    with nothing_changes(api), socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        connection.sendall(request.encode())
+        answer = connection.recv(4000)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"error":"The body could not be read to its end."}')
 
 
 def test_body_without_content_type_or_length_is_an_empty_one_over_the_network(server, api, nothing_changes):

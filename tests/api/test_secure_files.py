@@ -46,8 +46,8 @@ def test_it_has_no_public_address(server, secure):
     assert requests.get(f"{server}/renders/{secure['id']}.pdf", timeout=10).status_code == 404
 
 
-def test_signed_address_stops_working_after_its_lifetime(server, api, secure, processes, wait_for_web):
-    base = wait_for_web(processes.web(PRESIGNED_URL_SECONDS="1"))
+def test_signed_address_stops_working_after_its_lifetime(server, api, secure, start_web):
+    base = start_web(PRESIGNED_URL_SECONDS="1")
     location = ask(base, secure, api.key).headers["Location"]
     assert requests.get(location, timeout=10).status_code == 200
     time.sleep(2.1)  # the store counts whole seconds

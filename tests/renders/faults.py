@@ -5,6 +5,7 @@ store. The store can be reached through a gate that holds requests or answers ba
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import secrets
@@ -165,6 +166,7 @@ def store_gate() -> Iterator[StoreGate]:
         gate.end()
 
 
+@functools.cache
 def _s3():
     return boto3.client(
         "s3",

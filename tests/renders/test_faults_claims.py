@@ -60,8 +60,9 @@ def installation(database, gate, tmp_path_factory):
 
 
 @pytest.fixture
-def worker(installation):
-    """The worker behind the gate; a new one when the test before killed it."""
+def worker(installation, gate):
+    """The worker behind the open gate; a new one when the test before killed it."""
+    gate.open()
     return installation.a_worker()
 
 
@@ -169,19 +170,19 @@ def test_a_suspended_worker_that_comes_back_changes_nothing(installation, worker
     render_id = caller.ask()
     wait_until(lambda: gate.held)  # its upload is under way, signed
     os.kill(worker.pid, signal.SIGSTOP)
+    other = installation.worker(S3_ENDPOINT_URL=os.environ["S3_ENDPOINT_URL"])
     try:
-        other = installation.worker(S3_ENDPOINT_URL=os.environ["S3_ENDPOINT_URL"])
         file = completed(render_id, attempt=2)
         before = stored(file.key), _whole(row(render_id))
         gate.open()
         wait_until(lambda: gate.answers)
-        assert gate.answers == [403]
+        assert gate.answers[0] in {400, 403}  # rclone's and Amazon's word for a signature that has expired
     finally:
         os.kill(worker.pid, signal.SIGCONT)
+        below = installation.kill(other)
     wait_until(lambda: "render_given_back" in worker.log.read_text())
     assert (stored(file.key), _whole(row(render_id))) == before
     assert charges(render_id) == [("charge", -1)]
-    below = installation.kill(other)
     completed(caller.ask(), attempt=1)  # and goes on with its work
     wait_until(lambda: not any(map(is_alive, below)))
 
