@@ -3,10 +3,12 @@
 import json
 import re
 import zlib
+from pathlib import Path
 
 import pytest
 
 from workers.errors import TemplateError
+from workers.job import RenderJob
 
 PDF_DATE = re.compile(rb"/CreationDate\(D:(\d{14})")
 
@@ -208,3 +210,18 @@ def test_bad_option_is_refused_with_a_sentence(render, format_name, options, mes
 def test_standards_that_exclude_each_other_are_refused(render):
     with pytest.raises(TemplateError):
         render("Hi", options={"pdf_standard": ["1.4", "2.0"]})
+
+
+def test_function_calls_need_no_new_stack(pool):
+    """Typst that does not know its stack's end maps a new one for each call: at least one page fault each."""
+    calls = 20_000
+    source = f"#let f(x) = calc.rem(x, 7)\n#let s = 0\n#for i in range({calls}) {{ s += f(i) }}\n#s"
+    pool.render("stack", RenderJob(source="warm"))
+    before = _page_faults(pool)
+    pool.render("stack", RenderJob(source=source))
+    assert _page_faults(pool) - before < calls / 2
+
+
+def _page_faults(pool) -> int:
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pool.status()["child_pids"]]
+    return sum(int(stat.rpartition(")")[2].split()[7]) for stat in stats)
