@@ -5,6 +5,7 @@ from typing import Any
 
 import environ
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -163,6 +164,8 @@ TYPST_SECONDS = env.float("TYPST_SECONDS", default=25)
 TYPST_MEMORY_MB = env.int("TYPST_MEMORY_MB", default=1024)
 TYPST_PACKAGE_PATH = env("TYPST_PACKAGE_PATH", default="") or None
 LEASE_SECONDS = env.float("LEASE_SECONDS", default=6)
+if LEASE_SECONDS < 4:  # noqa: PLR2004 (the permission to upload ends a second before the lease, in whole seconds)
+    raise ImproperlyConfigured("LEASE_SECONDS must be at least 4.")
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=1)
 
 REST_FRAMEWORK = {
