@@ -70,19 +70,14 @@ def _sync(found: dict[str, Any]) -> list[str]:
 
 
 def _async(found: dict[str, Any]) -> list[str]:
-    groups = found["cpu_ms_by_group"]
+    groups, cpu = found["cpu_ms_by_group"], found["cpu_ratio"]
     return [
         _row("async, accepted to stored, per second", found["per_second"]),
         _row("bare on 2 cores in between, per second", found["bare_per_second"]),
         _row("async rate / bare rate", found["ratio"], ">= 0.35", reached=found["ratio"]["median"] >= 0.35),
         _row("CPU per async render, all processes, ms", found["cpu_ms"]),
         _row("bare compile in between, CPU ms", found["bare_cpu_ms"]),
-        _row(
-            "CPU of an async render / bare CPU",
-            found["cpu_ratio"],
-            "<= 2.5",
-            reached=found["cpu_ratio"]["median"] <= 2.5,
-        ),
+        _row("CPU of an async render / bare CPU", cpu, "<= 2.5", reached=cpu["median"] <= 2.5),
         "  of it: " + ", ".join(f"{group} {value:.2f}" for group, value in groups.items()),
     ]
 

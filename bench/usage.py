@@ -98,7 +98,9 @@ def _kind(process: Process, processes: dict[int, Process], group: str) -> str:
     below = parent is not None and parent.arguments == process.arguments
     if group == "postgres":
         title = process.arguments.removeprefix("postgres: ")
-        return "postgres backend" if "[local]" in title or "(" in title else f"postgres {title.split(' ')[0]}"[:40]
+        if title == process.arguments:
+            return "postgres master"
+        return "postgres backend" if "[local]" in title or "(" in title else f"postgres {title.split(' ')[0]}"
     if group == "engine":
         return "engine child" if below else "engine zygote"
     if group == "web":
