@@ -109,7 +109,7 @@ def _learn_stack() -> None:
     while it is evaluated starts none of Typst's own threads, so the zygote can still be forked.
     """
     with contextlib.suppress(typst.TypstError):
-        typst.Compiler(root="/").compile(input={typst_messages.MAIN_FILE: _LEARN_STACK})
+        typst.Compiler(root="/").compile(input=_LEARN_STACK)
 
 
 def _inputs(data: bytes) -> dict[str, str]:
