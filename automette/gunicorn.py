@@ -11,3 +11,4 @@ graceful_timeout = 10
 keepalive = 75
 limit_request_line = 8190  # signed URLs reach 8,000 characters
 accesslog = None  # one structured line per request is logged by the application
+control_socket_disable = True  # it would lie in the home folder, shared by every instance of the user

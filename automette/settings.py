@@ -102,7 +102,6 @@ DATABASES = {
 REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
 QUEUES = ("interactive", "async", "bulk", "docx")
 CELERY_BROKER_URL = REDIS_URL
-CELERY_BROKER_TRANSPORT = "automette.lib.broker:Transport"
 CELERY_RESULT_BACKEND = f"automette.lib.wakeup.PublishingBackend+{REDIS_URL}"
 CELERY_RESULT_EXPIRES = 60
 CELERY_TASK_IGNORE_RESULT = True  # results are asked for by sync renders only, as a wake-up

@@ -69,13 +69,28 @@ def group_of(process: Process, processes: dict[int, Process], roots: dict[int, s
 
 
 def cpu_seconds(roots: dict[int, str]) -> dict[str, float]:
-    """Return the CPU that each group has used since it began."""
-    processes = read_processes()
+    """Return the CPU that each group has used since it began.
+
+    A process that ends while we read is counted twice, or not at all: by itself and by its parent. So the reading is
+    repeated until the same processes were there before, during and after it.
+    """
+    before = _members(read_processes(), roots)
+    while True:
+        processes = read_processes()
+        members = _members(processes, roots)
+        after = _members(read_processes(), roots)
+        if before.keys() == members.keys() == after.keys():
+            break
+        before = after
     used: defaultdict[str, float] = defaultdict(float)
-    for process in processes.values():
-        if group := group_of(process, processes, roots):
-            used[group] += process.seconds
+    for pid, group in members.items():
+        used[group] += processes[pid].seconds
     return dict(used)
+
+
+def _members(processes: dict[int, Process], roots: dict[int, str]) -> dict[int, str]:
+    groups = {pid: group_of(process, processes, roots) for pid, process in processes.items()}
+    return {pid: group for pid, group in groups.items() if group}
 
 
 def private_megabytes(roots: dict[int, str]) -> dict[str, float]:

@@ -22,6 +22,9 @@ from workers.errors import EngineError, LimitExceededError, RenderError, Templat
 
 _PRELUDE = f'#let data = json("/{typst_messages.DATA_FILE}");\n'.encode()
 _FONT_SETTING = re.compile(r'\bfont\s*:\s*(?:"([^"\n]+)"|\(([^()]*)\))')
+_MAY_SEE_INPUTS = re.compile(rb"(?<![A-Za-z])(?:sys|std|eval|import|include)\b")
+"""Without one of these words no code can reach `sys.inputs`, and then they are left as they are: setting them makes
+Typst build its library anew, which costs a tenth of an invoice. A digit may stand right before the word."""
 _QUOTED = re.compile(r'"([^"\n]+)"')
 _WARM_UP = b"""#set page(width: 10cm, height: auto)
 = Ready *bold* _italic_
@@ -80,11 +83,13 @@ class TypstEngine:
     ) -> tuple[bytes | list[bytes], list[Any]]:
         options = request["options"]
         try:
+            inputs = _inputs(data)
+            "".join((*inputs, *inputs.values())).encode()  # half of a surrogate pair is refused, seen or not
             result: tuple[bytes | list[bytes], list[Any]] = self._compiler.compile_with_warnings(
                 input={typst_messages.MAIN_FILE: _PRELUDE + source, typst_messages.DATA_FILE: data},
                 format=request["format"],
                 ppi=options.get("ppi", DEFAULT_PPI),
-                sys_inputs=_inputs(data),
+                sys_inputs=inputs if _MAY_SEE_INPUTS.search(source) else ...,
                 pdf_standards=options.get("pdf_standard", []),
                 timestamp=options["timestamp"],
             )
