@@ -174,7 +174,11 @@ def test_broken_chunk_is_400(server, api, nothing_changes):
     request = f"{head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     with nothing_changes(api), socket.create_connection((place.hostname, place.port), timeout=20) as connection:
         connection.sendall(request.encode())
-        answer = connection.recv(4000)
+        answer = b""
+        while b"\r\n\r\n{" not in answer or not answer.endswith(b"}"):
+            received = connection.recv(4000)
+            assert received, answer
+            answer += received
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.endswith(b'{"error":"The body could not be read to its end."}')
 

@@ -93,7 +93,7 @@ def running(render_id: str) -> Callable[[], bool]:
 def test_twenty_messages_for_one_render_run_it_once(installation, worker, caller):
     with frozen_engine(worker), ThreadPoolExecutor(8) as threads:
         render_id = caller.ask()
-        broker = Celery(broker=installation.broker.url)
+        broker = Celery(broker=installation.broker.url, set_as_current=False)
         list(threads.map(lambda _: _ring(broker, render_id), range(20)))
         wait_until(running(render_id))
         # The worker's other threads find nothing to claim and go on.
