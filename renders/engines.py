@@ -9,6 +9,7 @@ from celery.signals import worker_init, worker_shutdown
 from django.conf import settings
 
 from automette.lib import worker_status
+from workers.engines.registry import ENGINES
 from workers.pool import EnginePool
 
 log = structlog.get_logger(__name__)
@@ -17,19 +18,24 @@ _pools: dict[str, EnginePool] = {}
 
 def start() -> None:
     """Start every engine this server has; raises workers.errors.IsolationMissingError when it cannot be confined."""
+    for engine in ENGINES:
+        _start(engine)
+
+
+def _start(engine: str) -> None:
     pool = EnginePool(
-        engine="typst",
+        engine=engine,
         children=settings.ENGINE_CHILDREN,
         font_paths=[Path(rendercv_fonts.__file__).parent],
         package_path=Path(settings.TYPST_PACKAGE_PATH) if settings.TYPST_PACKAGE_PATH else None,
         allow_unsafe=settings.AUTOMETTE_UNSAFE_RENDERER,
     )
     pool.start()
-    _pools["typst"] = pool
+    _pools[engine] = pool
     status = pool.status()
-    log.info("engine_started", engine="typst", isolation=status["isolation"])
+    log.info("engine_started", engine=engine, isolation=status["isolation"])
     if status["unsafe"]:
-        log.warning("engine_not_isolated", engine="typst", missing=status["missing"])
+        log.warning("engine_not_isolated", engine=engine, missing=status["missing"])
 
 
 def stop() -> None:

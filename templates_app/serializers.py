@@ -16,11 +16,21 @@ class TemplateListQuerySerializer(serializers.Serializer[Any]):
     engine = WordField(choices=Engine.choices, required=False)
 
 
+@extend_schema_field({"oneOf": [{"type": "string", "minLength": 1}, {"type": "object", "additionalProperties": {}}]})
+class SourceField(TextField):
+    """Text, or a JSON object."""
+
+    default_error_messages = {"invalid": "Must be a string or an object."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data if isinstance(data, dict) else super().to_internal_value(data)
+
+
 class TemplateCreateSerializer(serializers.Serializer[Any]):
     name = TextField(max_length=200, help_text="Shown to people; need not be unique.")
     engine = WordField(choices=Engine.choices)
-    source = TextField(  # type: ignore[assignment]  # the metaclass takes declared fields off the class
-        trim_whitespace=False, help_text="The Typst source."
+    source = SourceField(  # type: ignore[assignment]  # the metaclass takes declared fields off the class
+        trim_whitespace=False, help_text="Typst: its text. Canvas: the document, an object."
     )
     project_id = TextField(required=False, max_length=25, help_text="Default: the team's default project.")
     filename_pattern = TextField(required=False, allow_blank=True, max_length=300)

@@ -1,6 +1,6 @@
 """Writing templates. Every change of source makes a new version; versions never change."""
 
-from typing import Final
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -8,11 +8,9 @@ from django.db.models.functions import Now
 
 from accounts.models import Project, Team
 from accounts.services import record_audit
-from automette.lib.errors import InvalidValueError, NotFoundError, TooLargeError
-from templates_app.fields import extract_typst_fields
-from templates_app.models import Engine, Template, TemplateVersion
-
-_READY_ENGINES: Final = {Engine.TYPST}
+from automette.lib.errors import NotFoundError, TooLargeError
+from templates_app.models import Template, TemplateVersion
+from templates_app.sources import source_fields, source_text
 
 
 def create_template(
@@ -21,18 +19,17 @@ def create_template(
     actor: str,
     name: str,
     engine: str,
-    source: str,
+    source: str | dict[str, Any],
     project_id: str | None = None,
     filename_pattern: str = "",
 ) -> Template:
     """Create a template with its first version; every call makes another one.
 
-    Raises NotFoundError for another team's project, InvalidValueError for an engine this server does not have,
-    TooLargeError for a source that is too long.
+    Raises NotFoundError for another team's project, TooLargeError for a source that is too long, and what
+    `source_text` raises.
     """
-    if engine not in _READY_ENGINES:
-        raise InvalidValueError(f"engine: this server cannot render {engine} templates; it has: typst.")
-    if len(source.encode()) > settings.MAX_SOURCE_BYTES:
+    text = source_text(engine, source)
+    if len(text.encode()) > settings.MAX_SOURCE_BYTES:
         raise TooLargeError(f"source: longer than {settings.MAX_SOURCE_BYTES:,} bytes.")
     with transaction.atomic():
         template = Template.objects.create(
@@ -42,14 +39,14 @@ def create_template(
             engine=engine,
             filename_pattern=filename_pattern,
         )
-        add_version(template=template, source=source)
+        add_version(template=template, text=text)
         record_audit(team=team, action="template.created", actor=actor, subject=template.id)
     template.refresh_from_db()
     return template
 
 
-def add_version(*, template: Template, source: str) -> TemplateVersion:
-    """Give a template a new source; renders from now on use it.
+def add_version(*, template: Template, text: str) -> TemplateVersion:
+    """Give a template a new source, as `source_text` returns it; renders from now on use it.
 
     The template's row is locked while its next number is taken, so that two writers make two versions.
     """
@@ -59,8 +56,8 @@ def add_version(*, template: Template, source: str) -> TemplateVersion:
         version = TemplateVersion.objects.create(
             template=locked,
             number=last + 1,
-            source=source,
-            fields=[{"key": field.key, "example": field.example} for field in extract_typst_fields(source)],
+            source=text,
+            fields=source_fields(locked.engine, text),
         )
         Template.objects.filter(pk=locked.pk).update(current_version=version, updated_at=Now())
     return version

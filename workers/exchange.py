@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from workers.engine_process import MAX_REQUEST_BYTES
-from workers.engines.typst_options import MEDIA_TYPES, check_options
+from workers.engines.rules import EngineRules
 from workers.errors import (
     EngineError,
     EngineUnavailableError,
@@ -27,7 +27,6 @@ MAX_FILES_BYTES = 100 << 20
 _MAX_PATH_BYTES, _MAX_NAME_BYTES = 1000, 255
 _RESERVED_FOLDER = ".automette"
 _MAX_MESSAGE_CHARACTERS = 2000
-_SIGNATURES = {"pdf": b"%PDF-", "png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,9 @@ class Request:
     digest: bytes
 
 
-def prepare_request(job: RenderJob) -> Request:
+def prepare_request(job: RenderJob, rules: EngineRules) -> Request:
     """Check a job and lay it out for a child. Raises TemplateError or LimitExceededError."""
-    options = check_options(job.format, job.options)
+    options = rules.check_options(job.format, job.options)
     try:
         source = job.source.removeprefix("\ufeff").encode()
     except UnicodeEncodeError as error:
@@ -100,17 +99,17 @@ def _digest(files: Mapping[str, bytes]) -> bytes:
     return digest.digest()
 
 
-def read_answer(head: dict[str, Any], content: bytes, job: RenderJob) -> RenderedDocument:
+def read_answer(head: dict[str, Any], content: bytes, job: RenderJob, rules: EngineRules) -> RenderedDocument:
     """Turn a child's answer into a document or raise the RenderError that it describes."""
     if "error" in head:
         raise _described_error(head, job.limits)
-    signature = _SIGNATURES[job.format]
+    is_document = rules.signatures[job.format].match(content) is not None
     pages = head.get("pages")
-    if not content.startswith(signature) or not isinstance(pages, int) or not 0 < pages <= job.limits.max_pages:
+    if not is_document or not isinstance(pages, int) or not 0 < pages <= job.limits.max_pages:
         raise EngineError("the typesetter gave something that is not a document")
     return RenderedDocument(
         content=content,
-        media_type=MEDIA_TYPES[job.format],
+        media_type=rules.media_types[job.format],
         extension=job.format,
         pages=pages,
         warnings=_texts(head.get("warnings")),

@@ -21,7 +21,8 @@ class RenderJob:
     """One document to make.
 
     `data` is JSON exactly as the caller sent it. `files` are offered to the template under their relative paths
-    (modules, images). `options` depend on the format; for Typst they are described in `engines/typst_options.py`.
+    (modules, images). `source` is Typst or a Canvas document in JSON. `options` depend on engine and
+    format: `engines/typst_options.py`, `engines/canvas/options.py`.
     """
 
     source: str

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.child import EngineChild
+from workers.engines.registry import ENGINES
 from workers.errors import EngineUnavailableError, IsolationMissingError
 from workers.exchange import Request, explain_death, prepare_request, read_answer, timed_out
 from workers.frames import BrokenFrameError
@@ -36,8 +37,9 @@ _RESTART_PAUSE_SECONDS = 1.0
 class EnginePool:
     """Render jobs in children that can be killed. Safe to use from many threads; not from a forked process.
 
-    `children` is how many jobs are at work at once; as many again are kept idle and warm for their teams, the least
-    recently used ones going first. `layers` exists for tests, which take one away to see the refusal.
+    `engine` is a name in `engines/registry.py`. `children` is how many jobs are at work at once; as many again are
+    kept idle and warm for their teams, the least recently used ones going first. `layers` exists for tests, which
+    take one away to see the refusal.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class EnginePool:
         layers: Collection[str] = LAYERS,
     ) -> None:
         self._engine = engine
+        self._rules = ENGINES[engine].rules
         self._children = children
         self._spare_count = spares
         self._max_jobs = max_jobs
@@ -95,7 +98,7 @@ class EnginePool:
 
         Raises RenderError: TemplateError, LimitExceededError, EngineError or EngineUnavailableError.
         """
-        request = prepare_request(job)
+        request = prepare_request(job, self._rules)
         if self._closed or self._owner != os.getpid():
             raise EngineUnavailableError("the engine pool is not running in this process")
         if not self._seats.acquire(timeout=_SEAT_SECONDS):
@@ -161,7 +164,7 @@ class EnginePool:
             self._discard(child, "interrupted")
             raise
         try:
-            return read_answer(head, content, job)
+            return read_answer(head, content, job, self._rules)
         finally:
             self._give_back(child, head)
 

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from workers.engine_process import Engine, run_child
+from workers.engines.registry import ENGINES
 from workers.isolation import kernel
 from workers.isolation.confinement import Profile
 from workers.isolation.probe import probe_isolation
 
 MAX_CONTROL_BYTES = 1 << 16
-_ENGINES = {"typst": ("workers.engines.typst", "TypstEngine")}
 _REAP_SECONDS = 2.0
 _NEEDED_LATER = ("encodings.idna", "encodings.latin_1", "traceback", "linecache")
 """A child cannot open the standard library, so what it might import lazily is imported here."""
@@ -82,8 +82,7 @@ class Zygote:
         self._profile = replace(self._profile, layers=tuple(usable))
 
     def _load_engine(self) -> None:
-        module, name = _ENGINES[self._settings["engine"]]
-        engine = getattr(importlib.import_module(module), name)
+        engine = ENGINES[self._settings["engine"]].load()
         self._engine = engine(self._settings["font_paths"], self._settings["package_path"])
         for later in _NEEDED_LATER:
             importlib.import_module(later)

@@ -1,12 +1,14 @@
 """Templates that a new team begins with. A starter is a folder beside this file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 _FOLDER = Path(__file__).parent
+_SOURCES: Final = {"typst": "template.typ", "canvas": "template.json"}
+"""The file that holds the source, by engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +21,14 @@ class Starter:
     data: Mapping[str, Any]  # sample data; the source also renders without any
 
 
-def load_starters(within: Path = _FOLDER) -> list[Starter]:
-    """All starters by slug.
+def load_starters(within: Path = _FOLDER, *, engines: Collection[str] = ("typst",)) -> list[Starter]:
+    """The starters for these engines, by slug.
 
     Raises ValueError that names the folder and the file when a starter is incomplete: a broken one must stop the
     build, not the first customer.
     """
-    folders = (path.parent for path in within.glob("*/starter.json"))
-    return [_load(folder) for folder in sorted(folders)]
+    folders = sorted(path.parent for path in within.glob("*/starter.json"))
+    return [starter for starter in map(_load, folders) if starter.engine in engines]
 
 
 def _load(folder: Path) -> Starter:
@@ -34,10 +36,12 @@ def _load(folder: Path) -> Starter:
     texts = [about.get(key) for key in ("name", "engine", "description")]
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError(f"{folder.name}/starter.json must give a name, an engine and a description")
-    source = _text(folder / "template.typ")
-    if not source.strip():
-        raise ValueError(f"{folder.name}/template.typ is empty")
     name, engine, description = map(str, texts)
+    if engine not in _SOURCES:
+        raise ValueError(f"{folder.name}/starter.json names no engine that there is: {engine}")
+    source = _text(folder / _SOURCES[engine])
+    if not source.strip():
+        raise ValueError(f"{folder.name}/{_SOURCES[engine]} is empty")
     return Starter(folder.name, name, engine, description, source, _json_object(folder / "data.json"))
 
 

@@ -93,13 +93,12 @@ def test_unknown_engine_is_422(api, nothing_changes, engine):
     assert (answer.status_code, answer.json()) == (422, {"error": "engine: Must be one of: typst, canvas, docx."})
 
 
-@pytest.mark.parametrize("engine", ["canvas", "docx"])
-def test_engine_that_this_server_lacks_is_422(api, nothing_changes, engine):
+def test_engine_that_this_server_lacks_is_422(api, nothing_changes):
     with nothing_changes(api):
-        answer = api.post("/api/v1/templates", body(engine=engine))
+        answer = api.post("/api/v1/templates", body(engine="docx"))
     assert (answer.status_code, answer.json()) == (
         422,
-        {"error": f"engine: this server cannot render {engine} templates; it has: typst."},
+        {"error": "engine: this server cannot render docx templates; it has: typst, canvas."},
     )
 
 

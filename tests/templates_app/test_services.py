@@ -19,7 +19,7 @@ def make(api, **more) -> Template:
 def test_new_version_becomes_the_current_one_and_the_old_one_stays(api):
     template = make(api)
     old = template.current_version
-    new = add_version(template=template, source="#data.b #data.c")
+    new = add_version(template=template, text="#data.b #data.c")
     template.refresh_from_db()
     assert (template.current_version, new.number, old.number) == (new, 2, 1)
     assert [field["key"] for field in new.fields] == ["b", "c"]
@@ -31,7 +31,7 @@ def test_new_version_becomes_the_current_one_and_the_old_one_stays(api):
 def test_render_keeps_the_version_it_was_made_with(api, accept):
     template = make(api)
     before = accept(api, template.id)
-    new = add_version(template=template, source="new")
+    new = add_version(template=template, text="new")
     assert before.template_version.number == 1
     assert accept(api, template.id).template_version == new
 
@@ -41,7 +41,7 @@ def test_versions_written_at_once_are_numbered_without_gap(api):
 
     def write(number):
         try:
-            return add_version(template=template, source=f"v{number}").number
+            return add_version(template=template, text=f"v{number}").number
         finally:
             connection.close()
 

@@ -1,9 +1,11 @@
 """The options of a Typst render and what they may be. Checked before a child is asked, so the answer is at once."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from workers.engines.rules import EngineRules
 from workers.errors import TemplateError
 
 PDF_STANDARDS: Final = (
@@ -42,13 +44,13 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
     return checked
 
 
-def _check_timestamp(value: Any) -> int:
+def check_timestamp(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TIMESTAMP:
         raise TemplateError('option "timestamp" must be a whole number of seconds since 1970')
     return value
 
 
-def _check_pdf_standard(value: Any) -> list[str]:
+def check_pdf_standard(value: Any) -> list[str]:
     wanted = [value] if isinstance(value, str) else value
     if not isinstance(wanted, list | tuple) or not wanted:
         raise TemplateError('option "pdf_standard" must be a name or a list of names')
@@ -58,7 +60,7 @@ def _check_pdf_standard(value: Any) -> list[str]:
     return list(wanted)
 
 
-def _check_tagged(value: Any) -> bool:
+def check_tagged(value: Any) -> bool:
     if value is not True:
         raise TemplateError('option "tagged" can only be true: every PDF is tagged for accessibility')
     return True
@@ -80,7 +82,17 @@ def _check_page(value: Any) -> int:
 
 _Check = Callable[[Any], Any]
 _CHECKS: Final[dict[str, dict[str, _Check]]] = {
-    "pdf": {"timestamp": _check_timestamp, "pdf_standard": _check_pdf_standard, "tagged": _check_tagged},
-    "png": {"timestamp": _check_timestamp, "ppi": _check_ppi, "page": _check_page},
-    "svg": {"timestamp": _check_timestamp, "page": _check_page},
+    "pdf": {"timestamp": check_timestamp, "pdf_standard": check_pdf_standard, "tagged": check_tagged},
+    "png": {"timestamp": check_timestamp, "ppi": _check_ppi, "page": _check_page},
+    "svg": {"timestamp": check_timestamp, "page": _check_page},
 }
+
+RULES: Final = EngineRules(
+    media_types=MEDIA_TYPES,
+    signatures={
+        "pdf": re.compile(rb"%PDF-"),
+        "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+        "svg": re.compile(rb"<svg"),
+    },
+    check_options=check_options,
+)

@@ -14,6 +14,7 @@ from automette.lib.commands import JsonCommand
 from credits.services import open_account
 from templates_app.models import Template
 from templates_app.services import add_version, create_template
+from templates_app.sources import READY_ENGINES, source_text
 from templates_app.starters import Starter, load_starters
 
 _TEAM = "Demo"
@@ -29,7 +30,7 @@ class Command(JsonCommand):
         settings.AUTOMETTE_DATA.mkdir(parents=True, exist_ok=True)
         with transaction.atomic():
             team = _team()
-            templates = [(starter, _template(team, starter)) for starter in load_starters()]
+            templates = [(starter, _template(team, starter)) for starter in load_starters(engines=READY_ENGINES)]
             key = _key(team, settings.AUTOMETTE_DATA / "api-key")
             password = _operator(settings.AUTOMETTE_DATA / "operator-password")
         values = {
@@ -65,8 +66,9 @@ def _template(team: Team, starter: Starter) -> Template:
         return create_template(
             team=team, actor=_ACTOR, name=starter.name, engine=starter.engine, source=starter.source
         )
-    if template.current_version is None or template.current_version.source != starter.source:
-        add_version(template=template, source=starter.source)
+    text = source_text(starter.engine, starter.source)
+    if template.current_version is None or template.current_version.source != text:
+        add_version(template=template, text=text)
     return template
 
 

@@ -1,0 +1,1 @@
+"""The Canvas engine: pictures from a JSON document of layers, drawn by one fixed Typst program (docs/canvas.md)."""
