@@ -1,0 +1,130 @@
+"""The engine for Word templates inside a child: clean an upload, fill a template, turn the result into a PDF.
+
+Besides a folder to read (`root`) it needs one to write to, `scratch` beside it, when there is LibreOffice: the pool
+makes it, owned by the child's user, and names it as writable. Without LibreOffice everything but PDF works.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from docx import Document
+
+from workers.docx import images, locale_filters, office
+from workers.docx.fields import extract_docx_fields
+from workers.docx.fonts import fonts_asked
+from workers.docx.jinja import DocxEnvironment
+from workers.docx.options import pdf_filter
+from workers.docx.render import fill
+from workers.docx.sanitise import sanitise
+from workers.engines.pdf import embedded_fonts, family_key
+from workers.errors import EngineError, LimitExceededError
+
+SCRATCH: Final = "scratch"
+_NO_LIMITS: Final = {"max_pages": 10, "max_output_bytes": 1 << 20}
+
+
+class DocxEngine:
+    """Renders one job after the other. Built in the zygote, opened in the child, never used by two teams."""
+
+    name = "docx"
+    idle_threads = 1
+    """LibreOffice leaves one in the zygote when it is pre-initialised; forks are fine with it, as it only waits."""
+    extra_syscalls = office.EXTRA_SYSCALLS
+    pretended_syscalls = office.PRETENDED_SYSCALLS
+
+    def __init__(self, font_paths: Sequence[str], package_path: str = "") -> None:
+        images.prepare()
+        locale_filters.preload()
+        self._blank = _use_everything_once()
+        program = office.find_program()
+        self._office = office.Office(program, font_paths) if program else None
+        self._environment = DocxEnvironment()
+        self._root = Path()
+
+    @staticmethod
+    def readable_paths() -> tuple[str, ...]:
+        """What a child must be able to read besides fonts and its files."""
+        program = office.find_program()
+        return (str(program.parent), *office.READABLE) if program else ()
+
+    def open(self, root: str) -> None:
+        """Start LibreOffice in this child and pay now for what the first document would pay."""
+        self._root = Path(root)
+        if self._office:
+            scratch = self._root.parent / SCRATCH
+            scratch.mkdir(exist_ok=True)
+            self._office.open(scratch)
+            self._office.convert(self._blank, {}, _NO_LIMITS)
+
+    def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Give what `RenderedDocument` holds besides the content, and the content. Raises RenderError.
+
+        `pages` is 1 when nobody has laid the document out. For `both` the content is the PDF, then the .docx, and
+        `files` tells their sizes in that order. For `template`, `fields` tells what the upload asks for.
+        """
+        if request["format"] == "template":
+            return self._read_template(source)
+        options, limits = request["options"], request["limits"]
+        if request["format"] != "docx" and self._office is None:
+            raise EngineError(office.INSTALL_HINT)
+        filled, warnings = fill(source, data, self._read_file, options["locale"], self._environment)
+        head: dict[str, Any] = {
+            "pages": 1,
+            "warnings": warnings,
+            "fonts_asked": fonts_asked(filled),
+            "fonts_used": (),
+        }
+        if len(filled) > limits["max_output_bytes"]:
+            raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
+        if request["format"] == "docx" or self._office is None:
+            return head, filled
+        pdf, head["pages"] = self._office.convert(filled, pdf_filter(options.get("pdf_standard", [])), limits)
+        head["fonts_used"] = embedded_fonts(pdf, {family_key(name): name for name in head["fonts_asked"]})
+        if request["format"] == "both":
+            head["files"] = [["pdf", len(pdf)], ["docx", len(filled)]]
+            return head, pdf + filled
+        return head, pdf
+
+    def _read_template(self, source: bytes) -> tuple[dict[str, Any], bytes]:
+        clean, warnings = sanitise(source)
+        fields, doubts = extract_docx_fields(clean)
+        return {
+            "pages": 1,
+            "warnings": [*warnings, *doubts],
+            "fields": [asdict(field) for field in fields],
+            "fonts_asked": fonts_asked(clean),
+            "fonts_used": (),
+        }, clean
+
+    def _read_file(self, name: str) -> bytes | None:
+        """A file of the job by its name; only plain files below the root, whatever the name says."""
+        steps = PurePosixPath(name).parts
+        if not steps or name.startswith("/") or ".." in steps or "\x00" in name:
+            return None
+        try:
+            handle = os.open(self._root.joinpath(*steps), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            return file.read(images.MAX_IMAGE_BYTES + 1)
+
+
+def _use_everything_once() -> bytes:
+    """Have Python load what filling in needs, while it may read files; gives a small document for LibreOffice."""
+    document = Document()
+    document.add_paragraph("Ready {{ x|number }} {{ i|image(5) }} {{ [{'text': 'x', 'bold': true}]|richtext }}")
+    document.add_table(1, 1).cell(0, 0).text = "{{ d|date }}"
+    document.sections[0].header.paragraphs[0].text = "{{ x }}"
+    target = io.BytesIO()
+    document.save(target)
+    clean, _ = sanitise(target.getvalue())
+    extract_docx_fields(clean)
+    pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    data = f'{{"x": 1, "d": "2026-04-22", "i": "{pixel}"}}'.encode()
+    filled, _ = fill(clean, data, lambda _: None)
+    fonts_asked(filled)
+    return filled
