@@ -34,6 +34,9 @@ HELLO = '#set page(width: 200pt, height: 100pt)\nHello #data.at("name", default:
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell that starts us in the background has SIGINT ignored, and every process we start would inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "DATABASE_URL" not in os.environ:
         raise pytest.UsageError(
             "No servers. Run `make test`, or `python -m automette.stack exec --temporary -- pytest`."
