@@ -5,6 +5,7 @@ Tests do not clean up after each other: each has teams of its own, as in product
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,18 @@ def pytest_configure(config):
         raise pytest.UsageError(
             "No servers. Run `make test`, or `python -m automette.stack exec --temporary -- pytest`."
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stays(tmp_path_factory):
+    """Remove pytest's temporary folder, and the one above it where it is the last."""
+    folder = tmp_path_factory.getbasetemp()
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+    for link in folder.parent.glob("*current"):
+        link.unlink()
+    with contextlib.suppress(OSError):  # another run is using it
+        folder.parent.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ LibreOffice must not be in the process of the tests, so each test has a process 
 
 import base64
 import json
+import os
 import re
 import shutil
 import socket
@@ -44,7 +45,9 @@ def run(*requests: tuple[str, bytes, dict], data=None, confined: bool = True) ->
         (folder / "job.json").write_text(json.dumps(job))
         program = Path(__file__).with_name("office_run.py")
         command = [sys.executable, "-I", str(program), str(PROJECT), str(folder / "job.json")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        # LibreOffice writes into its first home once more when it ends: that lies in our folder, too
+        environment = {**os.environ, "TMPDIR": name}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["status"] == 0, done.stderr
