@@ -7,7 +7,6 @@ The caller's data arrives as a virtual file beside the source. A first line bind
 of its own because a heading is one only at the start of a line, and line numbers in messages are moved back by it.
 """
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import typst
 
 from workers.engines import pdf, typst_messages
 from workers.engines.typst_options import DEFAULT_PPI
+from workers.engines.typst_stack import learn_stack
 from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
 
 _PRELUDE = f'#let data = json("/{typst_messages.DATA_FILE}");\n'.encode()
@@ -30,7 +30,6 @@ _WARM_UP = b"""#set page(width: 10cm, height: auto)
 = Ready *bold* _italic_
 #table(columns: 2, [a], [b], ..range(6).map(n => [#n]))
 """
-_LEARN_STACK = b"#let f(x) = x\n#f(1)\n#panic()"
 _PNG_SIZE = slice(16, 24)
 
 
@@ -46,7 +45,7 @@ class TypstEngine:
         self._families = {pdf.family_key(family): family for family in self._fonts.families()}
         self._package_path = package_path
         self._root = ""
-        _learn_stack()
+        learn_stack()
         self._compiler: Any = None  # typst-py's annotations do not know virtual files
 
     def open(self, root: str) -> None:
@@ -104,17 +103,6 @@ class TypstEngine:
         if typst_messages.is_internal(error.message):
             return EngineError(f"the typesetter could not finish: {said.message}")
         return TemplateError(said.message, line=said.line, column=said.column, hints=said.hints)
-
-
-def _learn_stack() -> None:
-    """Let Typst find out where this thread's stack ends, which takes /proc/self/maps and happens once per thread.
-
-    A confined child cannot read that file, and would then get a new stack from the kernel for every function call of
-    a template: 10 to 20 times slower. Children keep the zygote's thread and with it the answer. A document that fails
-    while it is evaluated starts none of Typst's own threads, so the zygote can still be forked.
-    """
-    with contextlib.suppress(typst.TypstError):
-        typst.Compiler(root="/").compile(input=_LEARN_STACK)
 
 
 def _inputs(data: bytes) -> dict[str, str]:

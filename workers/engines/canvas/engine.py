@@ -29,6 +29,7 @@ from workers.engines.canvas.shadows import (
 )
 from workers.engines.canvas.values import read_values
 from workers.engines.typst_messages import MAX_MESSAGE_CHARACTERS, MAX_WARNINGS
+from workers.engines.typst_stack import learn_stack
 from workers.errors import EngineError, LimitExceededError, TemplateError
 
 _PROGRAM: Final = Path(__file__).with_name("program.typ").read_bytes()
@@ -61,6 +62,7 @@ class CanvasEngine:
         self._package_path = package_path
         self._root = ""
         self._cache = PictureCache(_CACHE_BYTES)
+        learn_stack()
         self._compiler: Any = None  # typst-py's annotations do not know virtual files
 
     def open(self, root: str) -> None:
