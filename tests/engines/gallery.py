@@ -166,7 +166,9 @@ GALLERY: dict[str, list[dict[str, Any]]] = {
     "text-scripts": [
         _text("שלום Automette 2026 עולם", y=4, font_size=18),
         _text("مرحبا بالعالم (Typst)", y=30, font_size=15),
-        _text("文字化け 你好 안녕하세요", y=58, font_size=18),
+        # by name: which of the installed CJK fonts is fallen back to depends on the order of their folder
+        _text("你好 文字", y=58, width=90, font_size=18, font_family="Noto Sans SC"),
+        _text("안녕하세요", y=58, x=100, width=140, font_size=18, font_family="Noto Sans KR"),
         _text("e\u0301 n\u0303 o\u0323\u0302 Z\u0351\u036b\u0343", y=86, font_size=20),
         _text("Ελληνικά Русский", y=114, font_size=18),
         _text("☺ ★ →", y=136, font_size=16),
