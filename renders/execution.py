@@ -11,10 +11,11 @@ from django.db import connection
 from django.utils import timezone
 
 from automette.lib import store
-from renders import engines, statements
+from renders import statements
 from renders.leases import keeper
 from renders.models import MAX_ATTEMPTS, Render, object_key
 from renders.statements import Claim, StoredFile
+from templates_app import engines
 from workers.errors import RenderError
 from workers.job import Limits, RenderedDocument, RenderJob
 

@@ -2,6 +2,7 @@ import json
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -75,6 +76,12 @@ class Render(models.Model):
     template_name = models.CharField(max_length=200)
     engine = models.CharField(max_length=10)
     format = models.CharField(max_length=10)
+    formats: "ArrayField[list[str], list[str]]" = ArrayField(
+        models.CharField(max_length=10),
+        default=list,
+        db_default=[],
+        help_text="Every format asked for, the main one first.",
+    )
     visibility = models.CharField(max_length=10, choices=Visibility)
     data = models.TextField(help_text="The caller's JSON object, as text: key order and number types are kept.")
     options: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(

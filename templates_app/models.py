@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 
 from accounts.models import Project, Team
@@ -61,7 +61,13 @@ class TemplateVersion(models.Model):
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
     template = models.ForeignKey(Template, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    source = models.TextField()
+    source = models.TextField(blank=True, help_text="Typst or a Canvas document; empty for a Word file.")
+    files: "models.JSONField[dict[str, str], dict[str, str]]" = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="Files that belong to this version: name to SHA-256 of a blob.",
+    )
     fields: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -73,3 +79,52 @@ class TemplateVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.template} v{self.number}"
+
+
+class Asset(models.Model):
+    """A file that renders find by its name: of one template, or of all templates of the team.
+
+    A template's own asset hides the team's of the same name. The content is a blob, named by its digest; giving a
+    name new content changes the row, and renders that are claimed from then on use it.
+    """
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="assets", db_index=False)
+    template = models.ForeignKey(Template, on_delete=models.CASCADE, related_name="assets", null=True, blank=True)
+    name = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=100)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["team", "id"], name="asset_by_team")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "template", "name"], name="asset_name_once_per_place", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="asset_has_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Font(models.Model):
+    """A TTF or OTF file that every template of the team can name. Checked in an engine's child, never here."""
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="fonts", db_index=False)
+    filename = models.CharField(max_length=200)
+    families: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["team", "id"], name="font_by_team")]
+        constraints = [models.UniqueConstraint(fields=["team", "sha256"], name="font_file_once_per_team")]
+
+    def __str__(self) -> str:
+        return ", ".join(self.families)
