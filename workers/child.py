@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from workers.frames import receive_frame, send_frame
@@ -26,6 +27,7 @@ class EngineChild:
     slot: Slot
     uid: int | None
     memory_bytes: int
+    fonts: tuple[Path, ...] = ()
     team: str | None = None
     jobs: int = 0
     cpu_seconds: float = 0.0

@@ -8,10 +8,12 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+from workers.engines.needs import ROOT, ChildNeeds
 from workers.engines.typst_messages import is_memory
-from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
+from workers.errors import EngineError, LimitExceededError, RemoteFilesNeededError, RenderError, TemplateError
 from workers.frames import BrokenFrameError, receive_frame, send_frame
 from workers.isolation.confinement import Profile, confine
 
@@ -21,21 +23,24 @@ _OUT_OF_MEMORY = {"error": LimitExceededError.code, "memory": True, "last": True
 
 
 class Engine(Protocol):
-    """What an engine offers inside a child."""
+    """What an engine offers; built in the zygote with a folder of fonts and one of Typst packages."""
 
-    def open(self, root: str) -> None: ...
+    @classmethod
+    def needs(cls) -> ChildNeeds: ...
+
+    def open(self, slot: str) -> None: ...
 
     def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]: ...
 
 
-def run_child(channel: socket.socket, profile: Profile, engine: Engine, *, root: str, parent: int) -> None:
+def run_child(channel: socket.socket, profile: Profile, engine: Engine, *, slot: Path, parent: int) -> None:
     """Live as a child until the pool closes the channel. Never returns to the zygote's code: the caller exits."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
-    os.chdir(root)
+    os.chdir(slot / ROOT)
     active = confine(profile, parent, keep=(channel.fileno(),))
-    engine.open(root)
+    engine.open(str(slot))
     send_frame(channel, {"ready": active})
     while True:
         try:
@@ -69,4 +74,6 @@ def _described(error: RenderError) -> dict[str, Any]:
     described: dict[str, Any] = {"error": error.code, "message": error.message}
     if isinstance(error, TemplateError):
         described |= {"line": error.line, "column": error.column, "hints": error.hints}
+    if isinstance(error, RemoteFilesNeededError):
+        described["urls"] = error.urls
     return described

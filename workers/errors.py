@@ -32,6 +32,16 @@ class LimitExceededError(RenderError):
     code = "resource_limit"
 
 
+class RemoteFilesNeededError(RenderError):
+    """The document shows images by address that the job does not bring along. With them it can be rendered."""
+
+    code = "remote_files_needed"
+
+    def __init__(self, urls: tuple[str, ...]) -> None:
+        super().__init__(f"the document asks for {len(urls)} images by address")
+        self.urls = urls
+
+
 class EngineError(RenderError):
     """The engine itself fell over on this input. It would do so again."""
 

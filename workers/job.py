@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -20,31 +21,59 @@ class Limits:
 class RenderJob:
     """One document to make.
 
-    `data` is JSON exactly as the caller sent it. `files` are offered to the template under their relative paths
-    (modules, images). `source` is Typst or a Canvas document in JSON. `options` depend on engine and
-    format: `engines/typst_options.py`, `engines/canvas/options.py`.
+    `source` is Typst, a Canvas document in JSON, or the bytes of a Word file. `data` is JSON exactly as the caller
+    sent it. `files` are offered to the template under their relative paths (modules, images); a Path is a file that
+    never changes, named by the SHA-256 of its content. `fonts` are such files as well, besides the ones that every
+    template has. `remote` tells of each http(s) address that the template asked for where its file is, or in a
+    sentence why there is none. `options` depend on engine and format: `engines/registry.py` knows where they are
+    listed.
     """
 
-    source: str
+    source: str | bytes
     data: bytes = b"{}"
     format: str = "pdf"
     options: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes | Path] = field(default_factory=dict)
+    fonts: tuple[Path, ...] = ()
+    remote: Mapping[str, Path | str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedDocument:
-    """A finished document.
-
-    `fonts_asked` are the families that the source names literally. `fonts_used` are those embedded in a PDF; images
-    name no fonts, so for them it holds the asked families that are installed.
-    """
+class RenderedFile:
+    """One file of a finished document."""
 
     content: bytes
     media_type: str
     extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedDocument:
+    """A finished document: one file, or a PDF and the Word file that it was made from.
+
+    `fonts_asked` are the families that the source names literally. `fonts_used` are those embedded in a PDF; images
+    name no fonts, so for them it holds the asked families that are installed. `standards` are those that a PDF
+    declares. `found` is what an inspection found out instead of rendering: the `fields` of a Word file, the
+    `families` of a font.
+    """
+
+    files: tuple[RenderedFile, ...]
     pages: int
     warnings: tuple[str, ...] = ()
     fonts_asked: tuple[str, ...] = ()
     fonts_used: tuple[str, ...] = ()
+    standards: tuple[str, ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        return self.files[0].content
+
+    @property
+    def media_type(self) -> str:
+        return self.files[0].media_type
+
+    @property
+    def extension(self) -> str:
+        return self.files[0].extension

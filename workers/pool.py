@@ -17,7 +17,7 @@ from typing import Any
 
 from workers.child import EngineChild
 from workers.engines.registry import ENGINES
-from workers.errors import EngineUnavailableError, IsolationMissingError
+from workers.errors import EngineError, EngineUnavailableError, IsolationMissingError
 from workers.exchange import Request, explain_death, prepare_request, read_answer, timed_out
 from workers.frames import BrokenFrameError
 from workers.isolation.confinement import LAYERS
@@ -38,8 +38,8 @@ class EnginePool:
     """Render jobs in children that can be killed. Safe to use from many threads; not from a forked process.
 
     `engine` is a name in `engines/registry.py`. `children` is how many jobs are at work at once; as many again are
-    kept idle and warm for their teams, the least recently used ones going first. `layers` exists for tests, which
-    take one away to see the refusal.
+    kept idle and warm for their teams, the least recently used ones going first. Spares have `memory_bytes`, so jobs
+    should ask for as much. `layers` exists for tests, which take one away to see the refusal.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class EnginePool:
         spares: int = 1,
         max_jobs: int = DEFAULT_MAX_JOBS,
         max_rss_bytes: int = DEFAULT_MAX_RSS_BYTES,
+        memory_bytes: int = Limits().memory_bytes,
         font_paths: Sequence[Path] = (),
         package_path: Path | None = None,
         runtime_dir: Path | None = None,
@@ -62,6 +63,7 @@ class EnginePool:
         self._spare_count = spares
         self._max_jobs = max_jobs
         self._max_rss_bytes = max_rss_bytes
+        self._memory_bytes = memory_bytes
         self._font_paths = tuple(font_paths)
         self._package_path = package_path
         self._runtime_dir = runtime_dir
@@ -104,7 +106,7 @@ class EnginePool:
         if not self._seats.acquire(timeout=_SEAT_SECONDS):
             raise EngineUnavailableError("no engine became free in time; the render can be tried again")
         try:
-            child = self._take(team, job.limits.memory_bytes)
+            child = self._take(team, job)
             return self._run(child, request, job)
         finally:
             self._seats.release()
@@ -159,7 +161,7 @@ class EnginePool:
             raise timed_out(limits) from error
         except (BrokenFrameError, OSError) as error:
             status = self._discard(child, "deaths")
-            raise explain_death(status, limits) from error
+            raise explain_death(status, limits, self._rules) from error
         except BaseException:  # the caller's thread was interrupted: the child is in the middle of something
             self._discard(child, "interrupted")
             raise
@@ -168,47 +170,52 @@ class EnginePool:
         finally:
             self._give_back(child, head)
 
-    def _take(self, team: str, memory_bytes: int) -> EngineChild:
-        """A ready child that belongs to `team`: its own, else a spare, else a new one. Raises RenderError."""
+    def _take(self, team: str, job: RenderJob) -> EngineChild:
+        """A ready child that belongs to `team`: its own, else a spare, else a new one. Raises RenderError.
+
+        A child has one set of fonts for life, so a spare serves only teams without fonts of their own.
+        """
         for _ in range(_ATTEMPTS):
-            child = self._pick(team, memory_bytes)
+            child = self._pick(team, job)
             try:
                 if child is None:
-                    child = self._fork(memory_bytes)
+                    child = self._fork(job.limits.memory_bytes, job.fonts)
                 child.team = team
                 child.wait_until_ready(time.monotonic() + _READY_SECONDS)
             except ZygoteGoneError:
                 self._wait_for_zygote()
-            except (BrokenFrameError, OSError):
+            except (BrokenFrameError, OSError) as error:
                 if child is not None:
                     self._discard(child, "failed_starts")
+                    if child.fonts:
+                        raise EngineError("the engine cannot work with the fonts of this team") from error
             else:
                 with self._changed:
                     self._working.add(child)
                 return child
         raise EngineUnavailableError("no engine could be started; the render can be tried again")
 
-    def _pick(self, team: str, memory_bytes: int) -> EngineChild | None:
+    def _pick(self, team: str, job: RenderJob) -> EngineChild | None:
         with self._changed:
             for place in range(len(self._idle) - 1, -1, -1):
                 child = self._idle[place]
-                if child.team == team and child.memory_bytes == memory_bytes:
+                if child.team == team and _fits(child, job):
                     del self._idle[place]
                     if child.is_quiet():
                         return child
                     self._discard(child, "found_dead")
             for place, child in enumerate(self._spares):
-                if child.memory_bytes == memory_bytes:
+                if _fits(child, job):
                     del self._spares[place]
                     self._changed.notify_all()
                     return child
         return None
 
-    def _fork(self, memory_bytes: int) -> EngineChild:
+    def _fork(self, memory_bytes: int, fonts: tuple[Path, ...] = ()) -> EngineChild:
         zygote = self._zygote
         if zygote is None:
             raise ZygoteGoneError("the zygote is being started again")
-        child = zygote.fork(memory_bytes)
+        child = zygote.fork(memory_bytes, fonts)
         with self._changed:
             self._counts["forks"] += 1
         return child
@@ -279,7 +286,7 @@ class EnginePool:
         )
 
     def _add_spare(self) -> None:
-        child = self._fork(Limits().memory_bytes)
+        child = self._fork(self._memory_bytes)
         with self._changed:
             if self._closed:
                 child.kill()
@@ -312,11 +319,15 @@ class EnginePool:
             font_paths=self._font_paths,
             package_path=self._package_path,
             base=self._runtime_dir,
-            memory_bytes=Limits().memory_bytes,
+            memory_bytes=self._memory_bytes,
             cpu_seconds=CHILD_CPU_SECONDS,
             layers=self._layers,
             allow_unsafe=self._allow_unsafe,
         )
+
+
+def _fits(child: EngineChild, job: RenderJob) -> bool:
+    return child.memory_bytes == job.limits.memory_bytes and child.fonts == job.fonts
 
 
 def _pids_by_team(children: Iterable[EngineChild]) -> dict[str, list[int]]:

@@ -11,13 +11,22 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Final
+
+from workers.engines.needs import FONTS, ROOT, SCRATCH
 
 PREFIX = "automette-engine-"
 _LOCK = "lock"
 _NEEDED_BYTES = 512 << 20
 _YOUNG_SECONDS = 60
+_FONT_SUFFIXES: Final = {
+    b"\x00\x01\x00\x00": ".ttf",
+    b"true": ".ttf",
+    b"OTTO": ".otf",
+}
+_SUFFIXES: Final = frozenset({".ttf", ".otf", ".ttc", ".otc"})
 _OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
 
 
@@ -38,6 +47,16 @@ class RuntimeDirectory:
     def offer(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Give each path back, or a copy of it in here if another user could not read it where it is."""
         return tuple(path if _is_open_to_all(path) else self._copy(path, n) for n, path in enumerate(paths))
+
+    def line_up_fonts(self, paths: Sequence[Path]) -> Path:
+        """A folder with a link to each font below `paths`, each in a folder of its own, in one order everywhere."""
+        folder = self.path / FONTS
+        _make(folder, 0o755)
+        files = [file for path in paths for file in sorted(path.rglob("*")) if file.suffix.lower() in _SUFFIXES]
+        for number, file in enumerate(files):
+            _make(folder / f"{number:05d}", 0o755)
+            (folder / f"{number:05d}" / file.name).symlink_to(file)
+        return folder
 
     def _copy(self, source: Path, number: int) -> Path:
         target = self.path / f"copy-{number}" / source.name
@@ -60,22 +79,31 @@ class RuntimeDirectory:
 
 
 class Slot:
-    """The folder of one child: `root/` holds the files of its present job and is all that Typst can see.
+    """The folder of one child: `root/` holds the files of its present job and is all that a template can see.
 
-    Only the pool writes here. The child owns nothing in it, so neither links nor changed files can appear.
+    `fonts/` holds the fonts of the child's team. Only the pool writes to these; the child owns nothing in them, so
+    neither links nor changed files can appear. `scratch/` is the child's own, where its engine needs to write.
     """
 
-    def __init__(self, runtime: Path, number: int, uid: int | None) -> None:
+    def __init__(
+        self, runtime: Path, number: int, uid: int | None, *, fonts: Sequence[Path] = (), scratch: bool = False
+    ) -> None:
         self.path = runtime / "slots" / str(number)
-        self.root = self.path / "root"
+        self.root = self.path / ROOT
         self._uid = uid
         self._digest = b""
         _make(self.path, 0o750)
         _make(self.root, 0o755)
+        if fonts:
+            lay_out_fonts(self.path / FONTS, fonts)
+        if scratch:
+            _make(self.path / SCRATCH, 0o700)
         if uid is not None:
             os.chown(self.path, 0, uid)
+            if scratch:
+                os.chown(self.path / SCRATCH, uid, uid)
 
-    def put(self, files: Mapping[str, bytes], digest: bytes) -> None:
+    def put(self, files: Mapping[str, bytes | Path], digest: bytes) -> None:
         """Replace what lies in `root/`, unless it is the same already. Paths have been checked by the caller."""
         if digest == self._digest:
             return
@@ -90,12 +118,28 @@ class Slot:
             for folder in reversed(path.relative_to(self.root).parents[:-1]):
                 if not (self.root / folder).is_dir():
                     _make(self.root / folder, 0o755)
-            path.write_bytes(content)
+            path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
             path.chmod(0o444)
         self._digest = digest
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def lay_out_fonts(folder: Path, fonts: Iterable[Path]) -> None:
+    """Copy font files below a new folder so that every program meets them in the order given.
+
+    Each file gets a folder of its own, as `font_folders` explains. What does not begin as a TTF or OTF is left out.
+    """
+    _make(folder, 0o755)
+    for number, font in enumerate(fonts):
+        content = font.read_bytes()
+        suffix = _FONT_SUFFIXES.get(content[:4])
+        if suffix:
+            place = folder / f"{number:04d}"
+            _make(place, 0o755)
+            (place / f"font{suffix}").write_bytes(content)
+            (place / f"font{suffix}").chmod(0o444)
 
 
 def _make(folder: Path, mode: int) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.engine_process import Engine, run_child
+from workers.engines.needs import FONTS, ROOT, SCRATCH, ChildNeeds
 from workers.engines.registry import ENGINES
 from workers.isolation import kernel
 from workers.isolation.confinement import Profile
@@ -40,8 +41,13 @@ class Zygote:
         self._control = control
         self._settings = settings
         self._children: set[int] = set()
+        self._engine_class = ENGINES[settings["engine"]].load()
+        self._needs: ChildNeeds = self._engine_class.needs()
         self._profile = Profile(
-            readable=(*settings["font_paths"], settings["package_path"]),
+            readable=(*settings["readable"], *self._needs.readable),
+            writable=(settings["writable"],) if self._needs.scratch else (),
+            extra_syscalls=self._needs.extra_syscalls,
+            pretended_syscalls=self._needs.pretended_syscalls,
             memory_bytes=settings["memory_bytes"],
             cpu_seconds=settings["cpu_seconds"],
             uid=settings["probe_uid"],
@@ -55,7 +61,7 @@ class Zygote:
         if report.missing and self._settings["allow_unsafe"]:
             self._use_what_there_is()
         self._load_engine()
-        self._answer({"pid": os.getpid(), **asdict(report)})
+        self._answer({"pid": os.getpid(), "scratch": self._needs.scratch, **asdict(report)})
         while message := self._control.recv(MAX_CONTROL_BYTES):
             request = json.loads(message)
             if request["do"] == "fork":
@@ -82,20 +88,20 @@ class Zygote:
         self._profile = replace(self._profile, layers=tuple(usable))
 
     def _load_engine(self) -> None:
-        engine = ENGINES[self._settings["engine"]].load()
-        self._engine = engine(self._settings["font_paths"], self._settings["package_path"])
+        self._engine = self._engine_class(self._settings["fonts"], self._settings["package_path"])
         for later in _NEEDED_LATER:
             importlib.import_module(later)
         gc.collect()
         gc.freeze()
 
     def _fork(self, request: dict[str, Any]) -> None:
-        if kernel.count_threads() != 1:
+        if kernel.count_threads() > 1 + self._needs.idle_threads:
             raise RuntimeError("the zygote has threads; a child forked now would hang")
-        root = request["root"]
+        slot = Path(request["slot"])
         profile = replace(
             self._profile,
-            readable=(*self._profile.readable, root),
+            readable=(*self._profile.readable, str(slot / ROOT), str(slot / FONTS)),
+            writable=(str(slot / SCRATCH),) if self._needs.scratch else (),
             uid=request["uid"],
             memory_bytes=request["memory_bytes"],
         )
@@ -103,7 +109,7 @@ class Zygote:
         zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _live_as_child(childs, profile, self._engine, root, zygote)
+            _live_as_child(childs, profile, self._engine, slot, zygote)
         childs.close()
         self._children.add(pid)
         handle = os.pidfd_open(pid)
@@ -129,11 +135,11 @@ class Zygote:
         self._control.sendmsg([json.dumps(message).encode()], passed)
 
 
-def _live_as_child(channel: socket.socket, profile: Profile, engine: Engine, root: str, zygote: int) -> None:
+def _live_as_child(channel: socket.socket, profile: Profile, engine: Engine, slot: Path, zygote: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     status = 0
     try:
-        run_child(channel, profile, engine, root=root, parent=zygote)
+        run_child(channel, profile, engine, slot=slot, parent=zygote)
     # whatever it was, a child must not come back into the zygote's code; the status tells the pool
     except BaseException:  # noqa: BLE001
         status = 70

@@ -61,11 +61,14 @@ class ZygoteProcess:
         self.runtime = RuntimeDirectory(base)
         packages = self.runtime.empty if package_path is None else package_path
         *fonts, packages = self._readable([*font_paths, packages])
+        lined_up = self.runtime.line_up_fonts(fonts)
         self._settings = {
             "engine": engine,
             "runtime": str(self.runtime.path),
-            "font_paths": [str(path) for path in fonts],
+            "fonts": str(lined_up),
+            "readable": [str(path) for path in (*fonts, lined_up, packages)],
             "package_path": str(packages),
+            "writable": str(self.runtime.empty),
             "memory_bytes": memory_bytes,
             "cpu_seconds": cpu_seconds,
             "layers": sorted(layers),
@@ -80,19 +83,22 @@ class ZygoteProcess:
             raise
         self.pid = self._process.pid
 
-    def fork(self, memory_bytes: int) -> EngineChild:
-        """Have a child forked; it confines and warms itself while the caller goes on. Raises ZygoteGoneError."""
+    def fork(self, memory_bytes: int, fonts: tuple[Path, ...] = ()) -> EngineChild:
+        """Have a child forked; it confines and warms itself while the caller goes on.
+
+        Raises ZygoteGoneError, and OSError when a font file has gone.
+        """
         with self._lock:
             self._number += 1
             uid = self._uid(self._number)
-            slot = Slot(self.runtime.path, self._number, uid)
-            request = {"do": "fork", "root": str(slot.root), "uid": uid, "memory_bytes": memory_bytes}
+            slot = Slot(self.runtime.path, self._number, uid, fonts=fonts, scratch=self.report["scratch"])
+            request = {"do": "fork", "slot": str(slot.path), "uid": uid, "memory_bytes": memory_bytes}
             try:
                 answer, (channel, pidfd) = self._ask(request)
             except (ZygoteGoneError, ValueError) as error:
                 slot.remove()
                 raise ZygoteGoneError("the zygote did not fork") from error
-        return EngineChild(answer["pid"], pidfd, socket.socket(fileno=channel), slot, uid, memory_bytes)
+        return EngineChild(answer["pid"], pidfd, socket.socket(fileno=channel), slot, uid, memory_bytes, fonts)
 
     def reap(self, child: EngineChild) -> int | None:
         """The exit status of a child that has ended, None when it is not known."""

@@ -14,8 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 
-from workers.docx.engine import SCRATCH, DocxEngine
+from workers.docx.engine import DocxEngine
 from workers.docx.office import find_program
+from workers.engines.needs import ROOT, SCRATCH
 from workers.errors import RenderError
 from workers.isolation.confinement import Profile, confine
 
@@ -50,18 +51,18 @@ def reads_outside() -> bool:
 def main() -> None:
     job = json.loads(Path(sys.argv[2]).read_text())
     folder = Path(job["folder"])
-    for name in ("root", SCRATCH):
+    for name in (ROOT, SCRATCH):
         (folder / name).mkdir()
     sources = [Path(request["source"]).read_bytes() for request in job["requests"]]
-    engine = DocxEngine([])
+    engine, needs = DocxEngine(""), DocxEngine.needs()
     uid = UID if os.geteuid() == 0 and job["confined"] else None
     if uid is not None:
         os.chown(folder / SCRATCH, uid, uid)
     profile = Profile(
-        readable=(str(folder / "root"), *engine.readable_paths()),
+        readable=(str(folder / ROOT), *needs.readable),
         writable=(str(folder / SCRATCH),),
-        extra_syscalls=engine.extra_syscalls,
-        pretended_syscalls=engine.pretended_syscalls,
+        extra_syscalls=needs.extra_syscalls,
+        pretended_syscalls=needs.pretended_syscalls,
         memory_bytes=2 << 30,
         uid=uid,
     )
@@ -69,7 +70,7 @@ def main() -> None:
     pid = os.fork()
     if pid == 0:
         active = confine(profile, zygote, keep=(answer[1],)) if job["confined"] else {}
-        engine.open(str(folder / "root"))
+        engine.open(str(folder))
         told = {"active": active, "reads_outside": reads_outside(), "results": work(engine, job, sources)}
         with os.fdopen(answer[1], "w") as pipe:
             json.dump(told, pipe)

@@ -243,7 +243,7 @@ def test_image_turned_by_exif_is_turned():
     ("value", "message"),
     [
         ("none.png", "there is no image 'none.png' among the assets"),
-        ("https://example.com/x.png", "is an address; upload it as an asset"),
+        ("ftp://example.com/x.png", "is an address that cannot be fetched; give one that begins with https://"),
         ("file:///etc/passwd", "is an address"),
         ("data:text/html,<b>", "is not one of an image"),
         ("data:image/png;base64,!!", "is not valid base64"),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from docx import Document
-from word_files import complex_field, parts_of, with_body, word_file
+from word_files import complex_field, escape, parts_of, saved, with_body, word_file
 
 from workers.docx.render import fill
 from workers.errors import TemplateError
@@ -61,14 +61,45 @@ PAYLOADS = {
     "number filter": "{{ 1|number(format=''.__class__) }}",
     "markup class": "{{ ('<b>'|e).__class__('<w:x>') }}",
 }
+INNER = ("<slot wrapper", "<method", "<bound method", "<generator", "<class", "&#39;", "<code", "{'", "jinja2.", "<TemplateModule")
+"""Signs of the inside of a process that ordinary text may hold as well."""
 LEAKS = ("class '", "<function", "built-in", "module '", " object at 0x", "root:", "subclasses", "__globals__")
 PLACES = ("body", "header", "footer", "footnote", "title")
+PROPERTIES = ("author", "category", "comments", "keywords", "subject")
+MORE_PLACES = ("cell", "text box", "first header", *PROPERTIES)
+"""For a part of the table: they go the way of the body, of a header and of the title."""
 
 
 def document_with(payload: str, place: str) -> bytes:
-    if place == "body":
-        return word_file("First", payload)
+    match place:
+        case "body":
+            return word_file("First", payload)
+        case "text box":
+            return with_body(word_file("Body"), TEXT_BOX % escape(payload))
+        case "cell" | "first header":
+            return made(payload, place)
+        case property_ if property_ in PROPERTIES:
+            return made(payload, property_)
     return word_file("Body", **{place: payload})
+
+
+def made(payload: str, place: str) -> bytes:
+    document = Document()
+    document.add_paragraph("Body")
+    if place == "cell":
+        document.add_table(1, 1).cell(0, 0).text = payload
+    elif place == "first header":
+        document.sections[0].different_first_page_header_footer = True
+        document.sections[0].first_page_header.paragraphs[0].text = payload
+    else:
+        setattr(document.core_properties, place, payload)
+    return saved(document)
+
+
+TEXT_BOX = (
+    '<w:p><w:r><w:pict><v:shape xmlns:v="urn:schemas-microsoft-com:vml"><v:textbox><w:txbxContent><w:p><w:r><w:t>%s'
+    "</w:t></w:r></w:p></w:txbxContent></v:textbox></v:shape></w:pict></w:r></w:p>"
+)
 
 
 def printed(content: bytes) -> str:
@@ -77,7 +108,8 @@ def printed(content: bytes) -> str:
     seen = [
         part.decode() for name, part in parts_of(content).items() if name.startswith("word/") and name.endswith("ml")
     ]
-    return " ".join([*seen, document.core_properties.title])
+    properties = (getattr(document.core_properties, name) for name in ("title", *PROPERTIES))
+    return " ".join([*seen, *properties])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -95,23 +127,75 @@ def test_payload_is_refused_or_prints_nothing(name, place, tmp_path):
     assert not canary.exists()
 
 
+@pytest.mark.parametrize("place", MORE_PLACES)
+@pytest.mark.parametrize("name", ["cycler globals", "subclasses of object", "format", "attr filter"])
+def test_payload_elsewhere_is_refused_or_prints_nothing(name, place, tmp_path):
+    test_payload_is_refused_or_prints_nothing(name, place, tmp_path)
+
+
 UNGUARDED = """
 import sys
 from docxtpl import DocxTemplate
-try:
-    DocxTemplate(sys.argv[1]).render({})
-except Exception:
-    pass
+for document in sys.argv[1:]:
+    try:
+        DocxTemplate(document).render({})
+    except Exception:
+        pass
 """
+RUNS = ("cycler globals", "joiner globals", "namespace globals", "lipsum globals", "lipsum subscript")
+LEFT_ALONE = {"category", "keywords"}
+"""Properties that docxtpl does not fill in."""
 
 
-@pytest.mark.parametrize("name", ["cycler globals", "joiner globals", "namespace globals", "lipsum globals"])
-def test_without_the_sandbox_the_payload_runs(name, tmp_path):
+def test_without_the_sandbox_the_payload_runs_in_every_place(tmp_path):
     """The control: docxtpl by itself executes what is refused above."""
-    canary, document = tmp_path / "canary", tmp_path / "hostile.docx"
-    document.write_bytes(word_file(PAYLOADS[name].replace("CANARY", str(canary))))
-    subprocess.run([sys.executable, "-c", UNGUARDED, str(document)], check=True, timeout=60)
-    assert canary.exists()
+    canaries = {}
+    for name in RUNS:
+        for place in {*PLACES, *MORE_PLACES} - LEFT_ALONE:
+            canary = tmp_path / f"{name} {place}".replace(" ", "-")
+            canaries[canary] = canary.with_suffix(".docx")
+            # a property holds 255 characters, so the name is short
+            canaries[canary].write_bytes(document_with(PAYLOADS[name].replace("CANARY", canary.name), place))
+    command = [sys.executable, "-c", UNGUARDED, *map(str, canaries.values())]
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
+    assert [canary.name for canary in canaries if not canary.exists()] == []
+
+
+PLAIN = """
+import json, sys
+from jinja2 import Environment, FileSystemLoader
+from jinja2.ext import do, loopcontrols
+found = {}
+environment = Environment(extensions=[do, loopcontrols], loader=FileSystemLoader('/'))
+for name, payload in json.load(sys.stdin).items():
+    try:
+        found[name] = environment.from_string(payload).render(data={"a": 1})
+    except Exception as error:
+        found[name] = ""
+print(json.dumps(found))
+"""
+HARMLESS_ANYWHERE = {
+    "attr filter of format", "builtins", "caller", "class of the data", "config", "do statement", "from import",
+    "generator frame", "markup class", "number filter", "request of a web framework",
+}  # fmt: skip
+"""What plain Jinja refuses or lacks: in the table because others recommend trying it."""
+
+
+def test_without_the_sandbox_the_payload_reaches_what_it_wants(tmp_path):
+    """The control of the whole table: plain Jinja shows an inner value, or the canary appears."""
+    payloads = {name: payload.replace("CANARY", name.replace(" ", "-")) for name, payload in PAYLOADS.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN], input=json.dumps(payloads), capture_output=True, text=True, check=True,
+        timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    shown = json.loads(done.stdout)
+    ran = {path.name for path in tmp_path.iterdir()}
+    works = {
+        name for name in PAYLOADS
+        if name.replace(" ", "-") in ran or any(leak in shown[name] for leak in (*LEAKS, *INNER))
+    }  # fmt: skip
+    assert PAYLOADS.keys() - works == HARMLESS_ANYWHERE
+    assert len(works) >= 25
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -97,7 +97,7 @@ def test_deep_nesting_is_refused(draw):
     ("layer", "data", "message"),
     [
         ({**TEXT, "field": "t"}, {"t": "a" * 10_001}, "text is longer than 10,000 characters with the data in it"),
-        ({**RECT, "type": "image", "src": "https://example.com/a.png"}, {}, "layer 1 (image): src is a web address, which this server does not fetch"),
+        ({**RECT, "type": "image", "src": "gopher://example.com/a.png"}, {}, "layer 1 (image): src is an address of a kind that is not fetched"),
         ({**RECT, "type": "image", "src": "photo.png"}, {}, 'layer 1 (image): src names the file "photo.png", which the template does not have'),
         ({**RECT, "type": "image", "src": "/etc/passwd"}, {}, "is not a plain relative path"),
         ({**RECT, "type": "image", "src": "../../secret.png"}, {}, "is not a plain relative path"),

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from workers.errors import LimitExceededError, TemplateError
+from workers.errors import LimitExceededError, RemoteFilesNeededError, TemplateError
 
 RED, GREEN, BLUE, YELLOW = (220, 38, 38), (22, 163, 74), (37, 99, 235), (250, 204, 21)
 TURNS = {
@@ -267,7 +267,7 @@ def test_no_picture_reaches_the_network(draw_layers):
         box = {"x": 0, "y": 0, "width": 100, "height": 100}
         for format_name in ("png", "pdf", "svg"):
             draw_layers({"type": "svg", **box, "svg": markup}, format=format_name)
-            with pytest.raises(TemplateError):
+            with pytest.raises(RemoteFilesNeededError):
                 draw_layers({"type": "image", **box, "src": address}, format=format_name)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -275,12 +275,10 @@ def test_no_picture_reaches_the_network(draw_layers):
             listener.accept()[0].close()
 
 
-@pytest.mark.parametrize(
-    "source", ["http://127.0.0.1:9/a.png", "https://x/a.png", "//x/a.png", "file:///etc/hostname", "ftp://x/a"]
-)
-def test_addresses_are_not_fetched(draw_layers, source):
+@pytest.mark.parametrize("source", ["//x/a.png", "file:///etc/hostname", "ftp://x/a"])
+def test_other_addresses_than_those_of_the_web_are_refused(draw_layers, source):
     layer = {"type": "image", "x": 0, "y": 0, "width": 9, "height": 9, "src": "x", "field": "photo"}
-    with pytest.raises(TemplateError, match="which this server does not fetch"):
+    with pytest.raises(TemplateError, match="is an address of a kind that is not fetched"):
         draw_layers(layer, data={"photo": source})
 
 

@@ -1,12 +1,11 @@
 """The engine for Word templates inside a child: clean an upload, fill a template, turn the result into a PDF.
 
-Besides a folder to read (`root`) it needs one to write to, `scratch` beside it, when there is LibreOffice: the pool
-makes it, owned by the child's user, and names it as writable. Without LibreOffice everything but PDF works.
+LibreOffice writes, so its children have a scratch folder. Without LibreOffice everything but PDF works.
 """
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -20,10 +19,15 @@ from workers.docx.jinja import DocxEnvironment
 from workers.docx.options import pdf_filter
 from workers.docx.render import fill
 from workers.docx.sanitise import sanitise
-from workers.engines.pdf import embedded_fonts, family_key
+from workers.docx.team_fonts import Face, embed_fonts
+from workers.engines.needs import FONTS, ROOT, SCRATCH, ChildNeeds, font_folders
+from workers.engines.pdf import embedded_fonts
+from workers.engines.remote import SCHEMES, RemoteFiles
+from workers.engines.typst_compiler import load_fonts
 from workers.errors import EngineError, LimitExceededError
 
-SCRATCH: Final = "scratch"
+_SYSTEM_FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts")
+"""LibreOffice uses these as well."""
 _NO_LIMITS: Final = {"max_pages": 10, "max_output_bytes": 1 << 20}
 
 
@@ -31,47 +35,59 @@ class DocxEngine:
     """Renders one job after the other. Built in the zygote, opened in the child, never used by two teams."""
 
     name = "docx"
-    idle_threads = 1
-    """LibreOffice leaves one in the zygote when it is pre-initialised; forks are fine with it, as it only waits."""
-    extra_syscalls = office.EXTRA_SYSCALLS
-    pretended_syscalls = office.PRETENDED_SYSCALLS
 
-    def __init__(self, font_paths: Sequence[str], package_path: str = "") -> None:
+    def __init__(self, fonts: str, package_path: str = "") -> None:
         images.prepare()
         locale_filters.preload()
         self._blank = _use_everything_once()
         program = office.find_program()
-        self._office = office.Office(program, font_paths) if program else None
+        self._office = office.Office(program, fonts) if program else None
+        self._families = load_fonts([*font_folders(fonts), *_SYSTEM_FONTS], embedded=False).families
+        self._team_faces: list[Face] = []
         self._environment = DocxEnvironment()
         self._root = Path()
 
-    @staticmethod
-    def readable_paths() -> tuple[str, ...]:
-        """What a child must be able to read besides fonts and its files."""
+    @classmethod
+    def needs(cls) -> ChildNeeds:
         program = office.find_program()
-        return (str(program.parent), *office.READABLE) if program else ()
+        return office.needs(program) if program else ChildNeeds()
 
-    def open(self, root: str) -> None:
+    def open(self, slot: str) -> None:
         """Start LibreOffice in this child and pay now for what the first document would pay."""
-        self._root = Path(root)
+        self._root = Path(slot, ROOT)
+        if own := font_folders(f"{slot}/{FONTS}"):
+            team = load_fonts(own, embedded=False)
+            self._team_faces = [
+                Face(font.family, font.weight, font.style != "normal", Path(font.path))
+                for font in team.book.fonts()
+                if font.path
+            ]
+            self._families = {**self._families, **team.families}
         if self._office:
-            scratch = self._root.parent / SCRATCH
-            scratch.mkdir(exist_ok=True)
-            self._office.open(scratch)
+            self._office.open(Path(slot, SCRATCH))
             self._office.convert(self._blank, {}, _NO_LIMITS)
 
     def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
         """Give what `RenderedDocument` holds besides the content, and the content. Raises RenderError.
 
         `pages` is 1 when nobody has laid the document out. For `both` the content is the PDF, then the .docx, and
-        `files` tells their sizes in that order. For `template`, `fields` tells what the upload asks for.
+        `sizes` tells their sizes in that order. For `template`, `fields` tells what the upload asks for.
         """
         if request["format"] == "template":
             return self._read_template(source)
         options, limits = request["options"], request["limits"]
         if request["format"] != "docx" and self._office is None:
             raise EngineError(office.INSTALL_HINT)
-        filled, warnings = fill(source, data, self._read_file, options["locale"], self._environment)
+        remote = RemoteFiles(request.get("remote", {}), str(self._root))
+
+        def read_file(name: str) -> bytes | None:
+            if not name.lower().startswith(SCHEMES):
+                return self._read_file(name)
+            content = remote.read(name)
+            return images.PLACEHOLDER if content is None else content
+
+        filled, warnings = fill(source, data, read_file, options["locale"], self._environment)
+        remote.check()
         head: dict[str, Any] = {
             "pages": 1,
             "warnings": warnings,
@@ -82,10 +98,11 @@ class DocxEngine:
             raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
         if request["format"] == "docx" or self._office is None:
             return head, filled
-        pdf, head["pages"] = self._office.convert(filled, pdf_filter(options.get("pdf_standard", [])), limits)
-        head["fonts_used"] = embedded_fonts(pdf, {family_key(name): name for name in head["fonts_asked"]})
+        dressed = embed_fonts(filled, self._team_faces, head["fonts_asked"])
+        pdf, head["pages"] = self._office.convert(dressed, pdf_filter(options.get("pdf_standard", [])), limits)
+        head["fonts_used"] = embedded_fonts(pdf, self._families)
         if request["format"] == "both":
-            head["files"] = [["pdf", len(pdf)], ["docx", len(filled)]]
+            head["sizes"] = [len(pdf), len(filled)]
             return head, pdf + filled
         return head, pdf
 

@@ -1,4 +1,4 @@
-"""Images for a document: from an asset or a data URI, decoded once to see that they are what they seem.
+"""Images for a document: from an asset, an address or a data URI, decoded once to see that they are what they seem.
 
 Word and LibreOffice would decode them again, with their own opinions: what Pillow cannot decode is refused, and what
 is not plain PNG or JPEG, or is turned by EXIF, is handed on as the PNG that Pillow made of it.
@@ -15,13 +15,17 @@ from urllib.parse import unquote_to_bytes
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
+from workers.engines.remote import SCHEMES
 from workers.errors import TemplateError
 
 ReadFile = Callable[[str], bytes | None]
-"""Gives the content of an asset by its name, None when there is none."""
+"""Gives the content of an asset by its name or of an address, None when there is no such asset. Raises TemplateError
+when an address cannot be read."""
 
 MAX_IMAGE_BYTES: Final = 10 << 20
 MAX_PIXELS: Final = 25_000_000
+PLACEHOLDER: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""One clear pixel (GIF), while an image is still to be fetched."""
 _FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 _KEPT_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 _ORIENTATION = 0x0112
@@ -38,16 +42,26 @@ def load_image(name: str, read_file: ReadFile) -> bytes:
     """PNG or JPEG bytes for a name or a data URI. Raises TemplateError."""
     if name[:5].casefold() == "data:":
         content, shown = _from_data_uri(name), "in the data URI"
-    elif "://" in name:
-        raise TemplateError(f"the image {name[:_SHOWN]!r} is an address; upload it as an asset, or give a data URI")
+    elif "://" in name and not name.lower().startswith(SCHEMES):
+        raise TemplateError(
+            f"the image {name[:_SHOWN]!r} is an address that cannot be fetched; give one that begins with https://, "
+            "upload it as an asset, or give a data URI"
+        )
     else:
-        found, shown = read_file(name), repr(name[:_SHOWN])
+        found, shown = _read(name, read_file), repr(name[:_SHOWN])
         if found is None:
             raise TemplateError(f"there is no image {shown} among the assets of this template")
         content = found
     if len(content) > MAX_IMAGE_BYTES:
         raise TemplateError(f"the image {shown} is larger than {MAX_IMAGE_BYTES >> 20} MB")
     return _checked(content, shown)
+
+
+def _read(name: str, read_file: ReadFile) -> bytes | None:
+    try:
+        return read_file(name)
+    except TemplateError as error:
+        raise TemplateError(f"the image {name[:_SHOWN]!r} {error.message}") from error
 
 
 def _from_data_uri(uri: str) -> bytes:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
+# Loaded with the first mistake otherwise, when a confined child may no longer read files.
+import jinja2.debug  # noqa: F401
 from jinja2 import BaseLoader, ChainableUndefined, Environment, Template, TemplateRuntimeError, pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined

@@ -12,12 +12,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from workers.docx.descriptors import Descriptors
+from workers.engines.needs import ChildNeeds
 from workers.errors import EngineError, LimitExceededError
 
 INSTALL_HINT: Final = (
@@ -31,7 +32,7 @@ _PROGRAMS: Final = (
     "/opt/libreoffice/program",
 )
 _LIBRARIES: Final = ("libmergedlo.so", "libsofficeapp.so")
-READABLE: Final = (
+_READABLE: Final = (
     "/var/spool/libreoffice",  # the target of a link in its program folder; it ends when that cannot be read
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu",
@@ -47,8 +48,8 @@ READABLE: Final = (
     "/dev/urandom",
 )
 """What LibreOffice opens besides its own folder; found by taking one away after the other."""
-EXTRA_SYSCALLS: Final = frozenset({"mlock", "wait4", "memfd_create", "chdir"})
-PRETENDED_SYSCALLS: Final = frozenset({"chmod", "fchmod", "fchmodat", "chown", "fchown"})
+_EXTRA_SYSCALLS: Final = frozenset({"mlock", "wait4", "memfd_create", "chdir"})
+_PRETENDED_SYSCALLS: Final = frozenset({"chmod", "fchmod", "fchmodat", "chown", "fchown"})
 """It changes the modes of its profile and ends when that is refused; told that it worked, it goes on."""
 
 _TEXT_DOCUMENT = 0
@@ -64,7 +65,8 @@ _REGISTRY = """<?xml version="1.0" encoding="UTF-8"?>
  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{items}</oor:items>
 """
 _FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include>{folders}<cachedir>{cache}</cachedir>
+<fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+<dir>{folder}</dir><cachedir>{cache}</cachedir>
 </fontconfig>
 """
 _VERSION = re.compile(r"ProductKey=\S+ ([0-9]+\.[0-9]+)")
@@ -100,16 +102,27 @@ def find_program() -> Path | None:
     return None
 
 
+def needs(program: Path) -> ChildNeeds:
+    """What a child with LibreOffice needs. Pre-initialised, it leaves a thread in the zygote that only waits."""
+    return ChildNeeds(
+        readable=(str(program.parent), *_READABLE),
+        extra_syscalls=_EXTRA_SYSCALLS,
+        pretended_syscalls=_PRETENDED_SYSCALLS,
+        idle_threads=1,
+        scratch=True,
+    )
+
+
 class Office:
     """One LibreOffice: made in the zygote, opened in a child, never used by two teams."""
 
-    def __init__(self, program: Path, font_paths: Sequence[str]) -> None:
+    def __init__(self, program: Path, fonts: str) -> None:
         """Load and pre-initialise. Changes this process's environment for good. Raises OSError."""
         self._program = str(program).encode()
         library = next(program / name for name in _LIBRARIES if (program / name).is_file())
         self._descriptors = Descriptors()
         with tempfile.TemporaryDirectory(prefix="automette-office-") as home, _silence(), self._descriptors.watched():
-            _prepare_home(Path(home), program, font_paths)
+            _prepare_home(Path(home), program, fonts)
             self._library = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
             self._library.lok_preinit.argtypes = [_Text, _Text]
             self._library.libreofficekit_hook_2.argtypes = [_Text, _Text]
@@ -177,20 +190,19 @@ def _url(path: Path) -> bytes:
     return path.as_uri().encode()
 
 
-def _prepare_home(home: Path, program: Path, font_paths: Sequence[str]) -> None:
+def _prepare_home(home: Path, program: Path, fonts: str) -> None:
     """Set the environment for a home folder with the registry and the fonts."""
     user = home / ".config/libreoffice/4/user"
     user.mkdir(parents=True)
     (user / "registrymodifications.xcu").write_text(_registry(_version(program)), encoding="utf-8")
-    folders = "".join(f"<dir>{escape(path)}</dir>" for path in font_paths)
-    fonts = home / "fonts.conf"
-    fonts.write_text(_FONTS.format(folders=folders, cache=escape(str(home / "fonts"))), encoding="utf-8")
+    font_settings = home / "fonts.conf"
+    font_settings.write_text(_FONTS.format(folder=escape(fonts), cache=escape(str(home / "fonts"))), encoding="utf-8")
     os.environ |= {
         "HOME": str(home),
         "TMPDIR": str(home),
         "PATH": "/nonexistent",  # it would start helpers for signatures, which takes 50 ms
         "SAL_USE_VCLPLUGIN": "svp",
-        "FONTCONFIG_FILE": str(fonts),
+        "FONTCONFIG_FILE": str(font_settings),
     }
 
 

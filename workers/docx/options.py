@@ -1,13 +1,22 @@
 """The options of a Word render and what they may be. Checked before a child is asked, so the answer is at once.
 
 locale          for numbers, dates and amounts: "en" (default), "de", "fr_CA" ...
-pdf_standard    of the PDF: "1.5" "1.6" "1.7" "a-1b" "a-2b" "a-3b" "ua-1", or a list such as ["a-2b", "ua-1"]
+timestamp       UNIX seconds; for the dates of the PDF
+pdf_standard    of the PDF: "1.5" "1.6" "a-1b" "a-2b" "a-3b" "ua-1", or a list such as ["a-2b", "ua-1"]
+ua_compliant    of the PDF: true is short for "ua-1" among the standards
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from workers.engines.pdf_options import (
+    DEFAULT_TIMESTAMP,
+    check_pdf_standard,
+    check_timestamp,
+    check_ua_compliant,
+    settle_standards,
+)
 from workers.engines.rules import EngineRules
 from workers.errors import TemplateError
 
@@ -23,7 +32,6 @@ DEFAULT_LOCALE: Final = "en"
 PDF_STANDARDS: Final[Mapping[str, dict[str, Any]]] = {
     "1.5": {"SelectPdfVersion": {"type": "long", "value": "15"}},
     "1.6": {"SelectPdfVersion": {"type": "long", "value": "16"}},
-    "1.7": {"SelectPdfVersion": {"type": "long", "value": "17"}},
     "a-1b": {"SelectPdfVersion": {"type": "long", "value": "1"}},
     "a-2b": {"SelectPdfVersion": {"type": "long", "value": "2"}},
     "a-3b": {"SelectPdfVersion": {"type": "long", "value": "3"}},
@@ -33,6 +41,12 @@ PDF_STANDARDS: Final[Mapping[str, dict[str, Any]]] = {
     },
 }
 """What LibreOffice's PDF filter calls them."""
+_LEVEL_B: Final = "LibreOffice does not tell whether the demands of level {} are met: take a-{}b"
+_REFUSED: Final = {
+    "1.4": "LibreOffice writes PDF 1.4 only as a-1b",
+    "1.7": "LibreOffice takes 1.7 and writes PDF 1.6",
+    **{f"a-{part}{level}": _LEVEL_B.format(level, part) for part, level in ("1a", "2a", "2u", "3a", "3u")},
+}
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 
 
@@ -40,14 +54,18 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
     """The options with their defaults. Raises TemplateError for a format, name or value that does not exist."""
     if format_name not in MEDIA_TYPES:
         raise TemplateError(f'format "{format_name}" does not exist; a Word template gives pdf or docx')
-    known = {"locale", "pdf_standard"} if format_name in {"pdf", "both"} else {"locale"}
-    unknown = sorted(options.keys() - known)
-    if unknown:
-        names = ", ".join(sorted(known))
-        raise TemplateError(f'option "{unknown[0]}" does not exist for {format_name}; there is {names}')
-    checked: dict[str, Any] = {"locale": _check_locale(options.get("locale", DEFAULT_LOCALE))}
-    if "pdf_standard" in options:
-        checked["pdf_standard"] = _check_pdf_standard(options["pdf_standard"])
+    checks = _CHECKS | _PDF_CHECKS if format_name in {"pdf", "both"} else _CHECKS
+    checked: dict[str, Any] = {"locale": DEFAULT_LOCALE, "timestamp": DEFAULT_TIMESTAMP}
+    for name, value in options.items():
+        if name not in checks:
+            known = ", ".join(sorted(checks))
+            raise TemplateError(f'option "{name}" does not exist for {format_name}; there is {known}')
+        checked[name] = checks[name](value)
+    checked = settle_standards(checked, PDF_STANDARDS, _REFUSED)
+    if {"a-1b", "ua-1"} <= set(checked.get("pdf_standard", [])):
+        raise TemplateError(
+            "a Word template cannot become a-1b and ua-1, as LibreOffice tags no a-1b; take a-2b and ua-1"
+        )
     return checked
 
 
@@ -62,17 +80,9 @@ def _check_locale(value: Any) -> str:
     return value
 
 
-def _check_pdf_standard(value: Any) -> list[str]:
-    wanted = [value] if isinstance(value, str) else value
-    if not isinstance(wanted, list | tuple) or not wanted:
-        raise TemplateError('option "pdf_standard" must be a name or a list of names')
-    unknown = [name for name in wanted if not isinstance(name, str) or name not in PDF_STANDARDS]
-    if unknown:
-        raise TemplateError(f'pdf_standard "{unknown[0]}" does not exist; there is {", ".join(PDF_STANDARDS)}')
-    if sum(name != "ua-1" for name in wanted) > 1:
-        raise TemplateError('option "pdf_standard" may name one version or one of a-1b, a-2b, a-3b, and ua-1 besides')
-    return list(wanted)
-
+_Check = Callable[[Any], Any]
+_CHECKS: Final[dict[str, _Check]] = {"locale": _check_locale, "timestamp": check_timestamp}
+_PDF_CHECKS: Final[dict[str, _Check]] = {"pdf_standard": check_pdf_standard, "ua_compliant": check_ua_compliant}
 
 RULES: Final = EngineRules(
     media_types=MEDIA_TYPES,
@@ -83,4 +93,7 @@ RULES: Final = EngineRules(
         "template": re.compile(rb"PK\x03\x04"),
     },
     check_options=check_options,
+    parts={"both": ("pdf", "docx")},
+    findings=("fields",),
+    aborts_without_memory=False,
 )

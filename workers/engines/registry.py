@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from workers.docx.options import RULES as DOCX_RULES
 from workers.engines.canvas.options import RULES as CANVAS_RULES
 from workers.engines.rules import EngineRules
 from workers.engines.typst_options import RULES as TYPST_RULES
@@ -29,4 +30,5 @@ class EngineEntry:
 ENGINES: Final[Mapping[str, EngineEntry]] = {
     "typst": EngineEntry("workers.engines.typst", "TypstEngine", TYPST_RULES),
     "canvas": EngineEntry("workers.engines.canvas.engine", "CanvasEngine", CANVAS_RULES),
+    "docx": EngineEntry("workers.docx.engine", "DocxEngine", DOCX_RULES),
 }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -10,9 +10,14 @@ from typing import Any
 class EngineRules:
     """`media_types` holds the formats, the default one first; `signatures` how a document in each of them begins.
 
-    `check_options` gives the options of a format with their defaults, or raises TemplateError.
+    `check_options` gives the options of a format with their defaults, or raises TemplateError. `parts` names the
+    formats that make up a format of several files. `findings` are the parts of an answer that an inspection gives
+    instead of a document for its own sake. `aborts_without_memory`: whether SIGABRT means that memory ran out.
     """
 
     media_types: Mapping[str, str]
     signatures: Mapping[str, re.Pattern[bytes]]
     check_options: Callable[[str, Mapping[str, Any]], dict[str, Any]]
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    aborts_without_memory: bool = True

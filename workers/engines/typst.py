@@ -9,13 +9,14 @@ of its own because a heading is one only at the start of a line, and line number
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import typst
 
 from workers.engines import pdf, typst_messages
+from workers.engines.needs import ROOT, ChildNeeds, font_folders
+from workers.engines.typst_compiler import load_fonts, make_compiler, with_team_fonts
 from workers.engines.typst_options import DEFAULT_PPI
 from workers.engines.typst_stack import learn_stack
 from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
@@ -30,6 +31,11 @@ _WARM_UP = b"""#set page(width: 10cm, height: auto)
 = Ready *bold* _italic_
 #table(columns: 2, [a], [b], ..range(6).map(n => [#n]))
 """
+_FONT_SAMPLE = b"""#set page(width: 12cm, height: auto, margin: 5mm)
+#set text(font: %s, fallback: false)
+ABCDEFGHIJKLM nopqrstuvwxyz 0123456789 .,;:!? *fi* _AV_
+"""
+_MAX_FAMILY_NAME = 100
 _PNG_SIZE = slice(16, 24)
 
 
@@ -38,44 +44,62 @@ class TypstEngine:
 
     name = "typst"
 
-    def __init__(self, font_paths: Sequence[str], package_path: str) -> None:
-        self._fonts = typst.Fonts(
-            include_system_fonts=False, include_embedded_fonts=True, font_paths=list(font_paths)
-        )
-        self._families = {pdf.family_key(family): family for family in self._fonts.families()}
+    def __init__(self, fonts: str, package_path: str) -> None:
+        self._font_folders = font_folders(fonts)
+        self._fonts = load_fonts(self._font_folders)
         self._package_path = package_path
-        self._root = ""
+        self._slot = self._root = ""
         learn_stack()
-        self._compiler: Any = None  # typst-py's annotations do not know virtual files
+        self._compiler: Any = None
 
-    def open(self, root: str) -> None:
-        """Make the compiler for files below `root` and pay now for what the first document would pay."""
-        self._root = root
-        self._compiler = typst.Compiler(
-            root=Path(root),
-            font_paths=self._fonts,
-            package_path=Path(self._package_path),
-            package_cache_path=Path(self._package_path),
-        )
+    @classmethod
+    def needs(cls) -> ChildNeeds:
+        return ChildNeeds()
+
+    def open(self, slot: str) -> None:
+        """Make the compiler for the files of a slot and pay now for what the first document would pay."""
+        self._slot, self._root = slot, f"{slot}/{ROOT}"
+        self._fonts = with_team_fonts(self._fonts, self._font_folders, slot)
+        self._compiler = make_compiler(slot, self._fonts, self._package_path)
         self._compiler.compile(input={typst_messages.MAIN_FILE: _WARM_UP}, format="pdf", timestamp=0)
 
     def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
-        """Give what `RenderedDocument` holds besides the content, and the content. Raises RenderError."""
+        """Give what `RenderedDocument` holds besides the content, and the content. Raises RenderError.
+
+        For `font`, the job's files are a font: `families` tells what it calls itself, the content is a sample.
+        """
+        if request["format"] == "font":
+            return self._inspect_font()
         pages, warnings = self._compile(request, source, data)
         content, count, notes = _pick(request, pages)
         explained = [typst_messages.explain(warning, self._root).message for warning in warnings]
         text = source.decode()
         asked = _fonts_asked(text)
         if request["format"] == "pdf":
-            used = pdf.embedded_fonts(content, self._families)
+            used = pdf.embedded_fonts(content, self._fonts.families)
         else:
-            used = tuple(name for name in asked if pdf.family_key(name) in self._families)
+            used = tuple(name for name in asked if pdf.family_key(name) in self._fonts.families)
         return {
             "pages": count,
             "warnings": [*notes, *explained][: typst_messages.MAX_WARNINGS],
             "fonts_asked": asked,
             "fonts_used": used,
         }, content
+
+    def _inspect_font(self) -> tuple[dict[str, Any], bytes]:
+        """Fonts that cannot be read are skipped without a word, so what counts is that a family comes out."""
+        fonts = load_fonts([self._root], embedded=False)
+        families = sorted(fonts.families.values())
+        if not families or not all(name.isprintable() and len(name) <= _MAX_FAMILY_NAME for name in families):
+            raise TemplateError("the file is not a TrueType or OpenType font (.ttf, .otf) that can be used")
+        source = _FONT_SAMPLE % json.dumps(families[0], ensure_ascii=False).encode()
+        try:
+            sample = make_compiler(self._slot, fonts, self._package_path).compile(
+                input={typst_messages.MAIN_FILE: source}, format="png", ppi=DEFAULT_PPI, timestamp=0
+            )
+        except typst.TypstError as error:
+            raise TemplateError("no text can be set in this font") from error
+        return {"pages": 1, "families": families}, sample
 
     def _compile(
         self, request: Mapping[str, Any], source: bytes, data: bytes

@@ -5,22 +5,24 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from workers.engines.pdf_options import (
+    DEFAULT_TIMESTAMP,
+    PDF_STANDARDS,
+    check_pdf_standard,
+    check_tagged,
+    check_timestamp,
+    check_ua_compliant,
+    settle_standards,
+)
 from workers.engines.rules import EngineRules
 from workers.errors import TemplateError
 
-PDF_STANDARDS: Final = (
-    "1.4", "1.5", "1.6", "1.7", "2.0",
-    "a-1a", "a-1b", "a-2a", "a-2b", "a-2u", "a-3a", "a-3b", "a-3u", "a-4", "a-4e", "a-4f",
-    "ua-1",
-)  # fmt: skip
 MIN_PPI, MAX_PPI, DEFAULT_PPI = 36, 600, 144
-DEFAULT_TIMESTAMP = 946_684_800
-"""2000-01-01T00:00:00Z. The engine has no clock: whoever wants today's date says so, and the same job gives the
-same bytes for ever."""
-MAX_TIMESTAMP = 253_402_300_799
-"""The last second of the year 9999, which is what a PDF date can hold."""
 
 MEDIA_TYPES: Final = {"pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml"}
+
+INSPECT_FONT: Final = "font"
+"""Not a format: the job's files are a font to be looked at, and the picture is a sample of it."""
 
 
 def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,11 +30,12 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
 
     - `timestamp` (every format): UNIX seconds; what `datetime.today()` gives and the PDF's dates say.
     - `pdf_standard` (PDF): one of PDF_STANDARDS or a list of them, e.g. `"a-2b"` or `["a-2a", "ua-1"]`.
+    - `ua_compliant` (PDF): `true` is short for `ua-1` among the standards.
     - `tagged` (PDF): `true`. Typst tags every PDF for accessibility; `false` is refused rather than ignored.
     - `ppi` (PNG): pixels per inch, 36 to 600.
     - `page` (PNG, SVG): which page to return, from 1.
     """
-    if format_name not in MEDIA_TYPES:
+    if format_name not in _CHECKS:
         raise TemplateError(f'format "{format_name}" is not one of {", ".join(MEDIA_TYPES)}')
     checks = _CHECKS[format_name]
     checked: dict[str, Any] = {"timestamp": DEFAULT_TIMESTAMP}
@@ -41,29 +44,7 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
             known = ", ".join(sorted(checks))
             raise TemplateError(f'option "{name}" is not known for {format_name}; known options are {known}')
         checked[name] = checks[name](value)
-    return checked
-
-
-def check_timestamp(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TIMESTAMP:
-        raise TemplateError('option "timestamp" must be a whole number of seconds since 1970')
-    return value
-
-
-def check_pdf_standard(value: Any) -> list[str]:
-    wanted = [value] if isinstance(value, str) else value
-    if not isinstance(wanted, list | tuple) or not wanted:
-        raise TemplateError('option "pdf_standard" must be a name or a list of names')
-    for name in wanted:
-        if name not in PDF_STANDARDS:
-            raise TemplateError(f'option "pdf_standard" must be one of {", ".join(PDF_STANDARDS)}')
-    return list(wanted)
-
-
-def check_tagged(value: Any) -> bool:
-    if value is not True:
-        raise TemplateError('option "tagged" can only be true: every PDF is tagged for accessibility')
-    return True
+    return settle_standards(checked, PDF_STANDARDS)
 
 
 def _check_ppi(value: Any) -> float:
@@ -82,17 +63,25 @@ def _check_page(value: Any) -> int:
 
 _Check = Callable[[Any], Any]
 _CHECKS: Final[dict[str, dict[str, _Check]]] = {
-    "pdf": {"timestamp": check_timestamp, "pdf_standard": check_pdf_standard, "tagged": check_tagged},
+    "pdf": {
+        "timestamp": check_timestamp,
+        "pdf_standard": check_pdf_standard,
+        "ua_compliant": check_ua_compliant,
+        "tagged": check_tagged,
+    },
     "png": {"timestamp": check_timestamp, "ppi": _check_ppi, "page": _check_page},
     "svg": {"timestamp": check_timestamp, "page": _check_page},
+    INSPECT_FONT: {},
 }
 
 RULES: Final = EngineRules(
-    media_types=MEDIA_TYPES,
+    media_types={**MEDIA_TYPES, INSPECT_FONT: "image/png"},
     signatures={
         "pdf": re.compile(rb"%PDF-"),
         "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
         "svg": re.compile(rb"<svg"),
+        INSPECT_FONT: re.compile(rb"\x89PNG\r\n\x1a\n"),
     },
     check_options=check_options,
+    findings=("families",),
 )

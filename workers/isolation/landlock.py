@@ -48,15 +48,12 @@ def restrict(readable: Iterable[str], writable: Iterable[str]) -> int:
     """Allow reading below `readable` and writing plain files below `writable`, nothing else; gives the ABI in force.
 
     Nothing may be executed anywhere; where the kernel can (ABI 4, 6) TCP, abstract sockets and signals to processes
-    outside are closed as well. Raises LandlockUnavailableError, also when something is to be written and the ABI is
-    below 3: before that a file could be emptied by opening it for reading with O_TRUNC.
+    outside are closed as well. Below ABI 3 a file can be emptied by opening it for reading with O_TRUNC, which is for
+    seccomp to refuse. Raises LandlockUnavailableError.
     """
     version = abi()
-    writable = tuple(writable)
     if version == 0:
         raise LandlockUnavailableError("this kernel offers no Landlock (5.13 or newer with landlock among its LSMs)")
-    if writable and version < _ABI_TRUNCATE:
-        raise LandlockUnavailableError(f"Landlock ABI {version} cannot guard files against truncation; 3 is needed")
     handled = _handled_rights(version)
     attributes = struct.pack("=QQQ", handled, _NET_TCP, _SCOPE)[: _size_of_attributes(version)]
     ruleset = kernel.syscall(

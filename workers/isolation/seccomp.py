@@ -23,6 +23,7 @@ _X32_SYSCALL_BIT = 0x40000000
 _NUMBER, _ARCHITECTURE = 0, 4
 
 _CLONE_THREAD = 0x00010000
+_OPEN_READS, _OPEN_NEITHER = os.O_RDONLY, 3
 _OPEN_CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0o20000000  # and __O_TMPFILE
 _PRCTL_HARMLESS = (
     15,  # PR_SET_NAME
@@ -61,6 +62,10 @@ def _skip_unless_equal(value: int, count: int) -> bytes:
     return _instruction(0x15, 0, count, value)
 
 
+def _keep_bits(mask: int) -> bytes:
+    return _instruction(0x54, 0, 0, mask)
+
+
 def _skip_if_any_bit(mask: int, count: int) -> bytes:
     return _instruction(0x45, count, 0, mask)
 
@@ -86,13 +91,23 @@ def _unless_argument_has(index: int, mask: int) -> list[bytes]:
     return [_load_argument(index), _skip_if_any_bit(mask, 1), _ALLOW, _REFUSE]
 
 
+def _unless_it_empties_what_it_reads(index: int) -> list[bytes]:
+    """O_TRUNC without writing empties a file by the right to read it, which Landlock sees from ABI 3 on only.
+
+    Access mode 3 counts as neither reading nor writing when rights are judged, and truncates as well.
+    """
+    body = [_load_argument(index), _keep_bits(os.O_TRUNC | os.O_ACCMODE)]
+    for mode in (_OPEN_READS, _OPEN_NEITHER):
+        body += [_skip_unless_equal(os.O_TRUNC | mode, 1), _REFUSE]
+    return [*body, _ALLOW]
+
+
 def _rules(*, writes: bool, own_pid: int) -> dict[str, list[bytes]]:
     """Programs for the calls whose arguments are looked at; each ends in an answer."""
-    openat = [_ALLOW] if writes else _unless_argument_has(2, _OPEN_CHANGES)
     own_process = _if_argument_is_one_of(0, (own_pid,))
     return {
-        "openat": openat,
-        "open": [_ALLOW] if writes else _unless_argument_has(1, _OPEN_CHANGES),
+        "openat": _unless_it_empties_what_it_reads(2) if writes else _unless_argument_has(2, _OPEN_CHANGES),
+        "open": _unless_it_empties_what_it_reads(1) if writes else _unless_argument_has(1, _OPEN_CHANGES),
         # the flags of clone3 lie in memory, where a filter cannot look; glibc falls back to clone on ENOSYS only
         "clone3": [_MISSING],
         "clone": [_load_argument(0), _skip_if_any_bit(_CLONE_THREAD, 1), _REFUSE, _ALLOW],

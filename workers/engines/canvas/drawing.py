@@ -13,7 +13,7 @@ from workers.engines.canvas.colors import fade, fade_paint, fade_stroke
 from workers.engines.canvas.fonts import FontTable
 from workers.engines.canvas.pictures import is_jpeg, place_image
 from workers.engines.canvas.schema import name_layer
-from workers.engines.canvas.sources import read_source
+from workers.engines.canvas.sources import TemplateFiles, read_source
 from workers.engines.canvas.svg import draw_modules, wrap_picture, wrap_svg
 from workers.engines.canvas.values import fill_layer, is_visible
 from workers.errors import RenderError, TemplateError
@@ -52,17 +52,20 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What layers are drawn with besides their own fields. `root` is the folder of the template's files."""
+    """What layers are drawn with besides their own fields."""
 
     values: Mapping[str, Any]
-    root: str
+    files: TemplateFiles
     scale: int
     fonts: FontTable
     cache: PictureCache
 
 
 def make_drawing(document: Mapping[str, Any], around: Surroundings) -> Drawing:
-    """Resolve every layer that is visible. Raises RenderError that names the layer and the field."""
+    """Resolve every layer that is visible. Raises RenderError that names the layer and the field.
+
+    Layers whose image is still to be fetched are left out until the others have been seen.
+    """
     drawing = Drawing(document)
     for number, layer in enumerate(document["layers"], 1):
         if not is_visible(layer["visible"], around.values) or layer["opacity"] == 0:
@@ -71,6 +74,7 @@ def make_drawing(document: Mapping[str, Any], around: Surroundings) -> Drawing:
         drawn = _drawn(drawing, fill_layer(layer, around.values), around, name)
         if drawn is not None:
             drawing.layers.append(DrawnLayer(name, drawn, layer["shadow"]))
+    around.files.remote.check()
     return drawing
 
 
@@ -128,7 +132,9 @@ def _direction(text: str) -> str:
 def _draw_image(drawing: Drawing, layer: dict[str, Any], around: Surroundings) -> dict[str, Any] | None:
     if not layer["src"]:
         return None
-    content = read_source(layer["src"], around.root)
+    content = read_source(layer["src"], around.files)
+    if content is None:
+        return None
     wanted = [layer[key] for key in ("width", "height", "fit", "focus", "blur", "grayscale", "opacity")]
     key = (hashlib.blake2b(content).digest(), json.dumps(wanted), around.scale)
     svg = around.cache.get(key)
@@ -141,7 +147,7 @@ def _draw_image(drawing: Drawing, layer: dict[str, Any], around: Surroundings) -
 
 
 def _draw_svg(drawing: Drawing, layer: dict[str, Any], around: Surroundings) -> dict[str, Any] | None:
-    markup = layer["svg"].encode() or (read_source(layer["src"], around.root) if layer["src"] else b"")
+    markup = layer["svg"].encode() or (read_source(layer["src"], around.files) if layer["src"] else b"")
     if not markup:
         return None
     svg = wrap_svg(markup, layer["fit"], layer["width"], layer["height"], layer["opacity"])

@@ -5,7 +5,7 @@ what it reads from a virtual file; Pillow encodes. A second compilation comes fi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,11 @@ from workers.engines.canvas.shadows import (
     shadow_sheet,
     shadow_windows,
 )
+from workers.engines.canvas.sources import TemplateFiles
 from workers.engines.canvas.values import read_values
+from workers.engines.needs import ROOT, ChildNeeds, font_folders
+from workers.engines.remote import RemoteFiles
+from workers.engines.typst_compiler import load_fonts, make_compiler, with_team_fonts
 from workers.engines.typst_messages import MAX_MESSAGE_CHARACTERS, MAX_WARNINGS
 from workers.engines.typst_stack import learn_stack
 from workers.errors import EngineError, LimitExceededError, TemplateError
@@ -54,26 +58,24 @@ class CanvasEngine:
 
     name = "canvas"
 
-    def __init__(self, font_paths: Sequence[str], package_path: str) -> None:
-        self._fonts = typst.Fonts(
-            include_system_fonts=False, include_embedded_fonts=True, font_paths=list(font_paths)
-        )
-        self._families = {pdf.family_key(family): family for family in self._fonts.families()}
+    def __init__(self, fonts: str, package_path: str) -> None:
+        self._font_folders = font_folders(fonts)
+        self._fonts = load_fonts(self._font_folders)
         self._package_path = package_path
         self._root = ""
         self._cache = PictureCache(_CACHE_BYTES)
         learn_stack()
-        self._compiler: Any = None  # typst-py's annotations do not know virtual files
+        self._compiler: Any = None
 
-    def open(self, root: str) -> None:
-        """Make the compiler for files below `root` and pay now for what the first document would pay."""
-        self._root = root
-        self._compiler = typst.Compiler(
-            root=Path(root),
-            font_paths=self._fonts,
-            package_path=Path(self._package_path),
-            package_cache_path=Path(self._package_path),
-        )
+    @classmethod
+    def needs(cls) -> ChildNeeds:
+        return ChildNeeds()
+
+    def open(self, slot: str) -> None:
+        """Make the compiler for the files of a slot and pay now for what the first document would pay."""
+        self._root = f"{slot}/{ROOT}"
+        self._fonts = with_team_fonts(self._fonts, self._font_folders, slot)
+        self._compiler = make_compiler(slot, self._fonts, self._package_path)
         self.render(_WARM_UP_REQUEST, _WARM_UP, b"{}")
 
     def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -82,14 +84,15 @@ class CanvasEngine:
         scale = options["scale"]
         document = check_document(_read_document(source))
         _check_size(document, scale, limits["max_pixels"])
-        fonts = FontTable(self._families.values())
-        around = Surroundings(read_values(data), self._root, scale, fonts, self._cache)
+        fonts = FontTable(self._fonts.families.values())
+        files = TemplateFiles(self._root, RemoteFiles(request.get("remote", {}), self._root))
+        around = Surroundings(read_values(data), files, scale, fonts, self._cache)
         drawing = make_drawing(document, around)
         sheet = self._sheet(drawing, scale, limits["max_pixels"])
         content = self._finished(drawing, sheet, request)
         if len(content) > limits["max_output_bytes"]:
             raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
-        used = pdf.embedded_fonts(content, self._families) if request["format"] == "pdf" else fonts.used
+        used = pdf.embedded_fonts(content, self._fonts.families) if request["format"] == "pdf" else fonts.used
         warnings = [f'font family "{name}" is not installed; another one was used' for name in fonts.missing]
         head = {"pages": 1, "warnings": warnings[:MAX_WARNINGS], "fonts_asked": fonts.asked, "fonts_used": used}
         return head, content

@@ -4,12 +4,22 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from workers.engines.pdf_options import (
+    DEFAULT_TIMESTAMP,
+    PDF_STANDARDS,
+    check_pdf_standard,
+    check_tagged,
+    check_timestamp,
+    check_ua_compliant,
+    settle_standards,
+)
 from workers.engines.rules import EngineRules
-from workers.engines.typst_options import DEFAULT_TIMESTAMP, check_pdf_standard, check_tagged, check_timestamp
 from workers.errors import TemplateError
 
 MAX_SCALE: Final = 4
 DEFAULT_QUALITY: Final = 90
+_REFUSED: Final = {"a-4f": "a-4f is for documents with attached files, and a picture has none: take a-4"}
+_OFFERED: Final = tuple(name for name in PDF_STANDARDS if name not in _REFUSED)
 
 MEDIA_TYPES: Final = {
     "png": "image/png",
@@ -26,7 +36,7 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
     - `scale` (every format): 1, 2, 3 or 4 pixels of the picture for one of the document. A PDF keeps its size, and
       its images and shadows become finer.
     - `quality` (JPEG, WebP): 1 to 100.
-    - `pdf_standard`, `tagged` (PDF): as for Typst.
+    - `pdf_standard`, `ua_compliant`, `tagged` (PDF): as for Typst, without `a-4f`.
     - `timestamp` (every format): UNIX seconds; what the PDF's dates say.
     """
     if format_name not in MEDIA_TYPES:
@@ -40,7 +50,7 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
             known = ", ".join(sorted(checks))
             raise TemplateError(f'option "{name}" is not known for {format_name}; known options are {known}')
         checked[name] = checks[name](value)
-    return checked
+    return settle_standards(checked, _OFFERED, _REFUSED)
 
 
 def _check_scale(value: Any) -> int:
@@ -61,7 +71,12 @@ _CHECKS: Final[dict[str, dict[str, _Check]]] = {
     "png": _ALWAYS,
     "jpg": {**_ALWAYS, "quality": _check_quality},
     "webp": {**_ALWAYS, "quality": _check_quality},
-    "pdf": {**_ALWAYS, "pdf_standard": check_pdf_standard, "tagged": check_tagged},
+    "pdf": {
+        **_ALWAYS,
+        "pdf_standard": check_pdf_standard,
+        "ua_compliant": check_ua_compliant,
+        "tagged": check_tagged,
+    },
     "svg": _ALWAYS,
 }
 
