@@ -1,7 +1,7 @@
 """`/livez`: this process answers. `/readyz`: which of the parts a render needs are up."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import redis
 from django.conf import settings
@@ -19,12 +19,7 @@ def livez(request: HttpRequest) -> JsonResponse:
 
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when documents can be made now, else 503; LibreOffice is reported but only DOCX needs it."""
-    checks = {
-        "database": _attempt(_database),
-        "broker": _attempt(_broker),
-        "store": _attempt(_store),
-        **_workers(),
-    }
+    checks = {**{name: _attempt(check) for name, check in PARTS.items()}, **_workers()}
     ready = all(check["ok"] for name, check in checks.items() if name != "libreoffice")
     return JsonResponse({"status": "ready" if ready else "not ready", "checks": checks}, status=200 if ready else 503)
 
@@ -32,7 +27,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def _attempt(check: Callable[[], None]) -> Check:
     try:
         check()
-    except (DatabaseError, redis.RedisError, store.StoreUnavailableError) as error:
+    except UNAVAILABLE as error:
         return {"ok": False, "problem": type(error).__name__}
     return {"ok": True}
 
@@ -47,13 +42,14 @@ def _broker() -> None:
         client.ping()
 
 
-def _store() -> None:
-    store.check()
+PARTS: Final[dict[str, Callable[[], None]]] = {"database": _database, "broker": _broker, "store": store.check}
+"""The servers that everything needs; each call raises one of UNAVAILABLE when its server is away."""
+UNAVAILABLE: Final = (DatabaseError, redis.RedisError, store.StoreUnavailableError)
 
 
 def _workers() -> dict[str, Check]:
     try:
-        reports = worker_status.workers()
+        reports = list(worker_status.workers().values())
     except redis.RedisError:
         reports = []
     if not reports:

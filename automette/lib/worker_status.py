@@ -1,4 +1,4 @@
-"""What the workers report of themselves, for `/readyz`: one short-lived Redis key per worker process."""
+"""What the workers report of themselves, for `/readyz` and `/metrics`: one short-lived Redis key per process."""
 
 import json
 import os
@@ -13,6 +13,8 @@ import redis
 import structlog
 from django.conf import settings
 
+from automette.lib import counters
+
 log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "automette:worker:"
@@ -26,11 +28,16 @@ def _client() -> redis.Redis:
 
 def report_for_ever(read: Callable[[], dict[str, Any]]) -> None:
     """Start a daemon thread that writes this process's report every five seconds."""
+    counters.start(read())
 
     def run() -> None:
         name = f"{_PREFIX}{socket.gethostname()}:{os.getpid()}"
         while True:
-            report = {"engines": read(), "libreoffice": shutil.which("soffice") is not None}
+            report = {
+                "engines": read(),
+                "libreoffice": shutil.which("soffice") is not None,
+                "counted": counters.samples(),
+            }
             try:
                 with _client() as client:
                     client.set(name, json.dumps(report, default=str), ex=_LIFE_SECONDS)
@@ -41,8 +48,13 @@ def report_for_ever(read: Callable[[], dict[str, Any]]) -> None:
     threading.Thread(target=run, name="worker-status", daemon=True).start()
 
 
-def workers() -> list[dict[str, Any]]:
-    """Return the reports of the workers that are alive; raises RedisError."""
+def workers() -> dict[str, dict[str, Any]]:
+    """Return the reports of the workers that are alive, by `host:process id`; raises RedisError."""
     with _client() as client:
-        values = client.mget(list(client.scan_iter(f"{_PREFIX}*", count=1000)) or ["-"])
-    return [json.loads(value) for value in values if value]
+        keys = sorted(client.scan_iter(f"{_PREFIX}*", count=1000))
+        values = client.mget(keys) if keys else []
+    return {
+        key.decode().removeprefix(_PREFIX): json.loads(value)
+        for key, value in zip(keys, values, strict=True)
+        if value  # it may have expired in between
+    }
