@@ -94,8 +94,12 @@ class Slot:
         self._digest = b""
         _make(self.path, 0o750)
         _make(self.root, 0o755)
-        if fonts:
-            lay_out_fonts(self.path / FONTS, fonts)
+        try:
+            if fonts:
+                lay_out_fonts(self.path / FONTS, fonts)
+        except OSError:  # one of them has gone
+            self.remove()
+            raise
         if scratch:
             _make(self.path / SCRATCH, 0o700)
         if uid is not None:

@@ -199,6 +199,12 @@ def truncate_by_open(around, _):
     (around.folder / "secret").write_bytes(b"TOPSECRET")
 
 
+@attack("empty a file opened for neither reading nor writing")
+def truncate_by_odd_open(around, _):
+    os.open(around.folder / "secret", 3 | os.O_TRUNC)  # access mode 3 asks for both rights and gets none
+    (around.folder / "secret").write_bytes(b"TOPSECRET")
+
+
 @attack("write 200 MB")
 def write_much(around, _):
     path = around.folder / "out" / "big"

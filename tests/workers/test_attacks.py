@@ -33,7 +33,7 @@ def was_refused(outcome: str) -> bool:
 
 
 def test_no_attack_was_lost():
-    assert len(ATTACKS) == 49
+    assert len(ATTACKS) == 50
 
 
 @pytest.mark.parametrize("user", USERS)
