@@ -1,5 +1,6 @@
 """Settings, read from the environment only. `.env.example` lists them with their defaults."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -132,6 +134,7 @@ CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 2
 CELERY_DB_REUSE_MAX = 10**9  # our tasks give connections back to the pool themselves (renders.tasks)
 CELERY_BEAT_SCHEDULE = {
     "delete-superseded-files": {"task": "renders.delete_superseded_files", "schedule": 300.0},
+    "delete-unused-blobs": {"task": "templates_app.delete_unused_blobs", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(AUTOMETTE_DATA / "beat-schedule")
 
@@ -143,15 +146,35 @@ S3_REGION = env("S3_REGION", default="us-east-1")
 S3_ACCESS_KEY_ID = env("S3_ACCESS_KEY_ID", default="") or None
 S3_SECRET_ACCESS_KEY = env("S3_SECRET_ACCESS_KEY", default="") or None
 PRESIGNED_URL_SECONDS = env.int("PRESIGNED_URL_SECONDS", default=300)
+BLOB_CACHE_MB = env.int("BLOB_CACHE_MB", default=512)
 
 # --- the API
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8_000_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=25_000_000)
+MAX_ASSET_BYTES = env.int("MAX_ASSET_BYTES", default=10_000_000)
+MAX_ASSETS = env.int("MAX_ASSETS", default=1000)
+MAX_ASSETS_BYTES = env.int("MAX_ASSETS_BYTES", default=1_000_000_000)
+MAX_FONT_BYTES = env.int("MAX_FONT_BYTES", default=20_000_000)
+MAX_FONTS = env.int("MAX_FONTS", default=100)
+MAX_FONTS_BYTES = env.int("MAX_FONTS_BYTES", default=200_000_000)
+MAX_DOCX_BYTES = env.int("MAX_DOCX_BYTES", default=10_000_000)
 MAX_SOURCE_BYTES = env.int("MAX_SOURCE_BYTES", default=1_000_000)
 SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", default=30)
 WEB_THREADS = env.int("WEB_THREADS", default=256)
 SYNC_WAITERS = env.int("SYNC_WAITERS", default=max(1, WEB_THREADS - 32))  # the rest answers other requests
 DEFAULT_MONTHLY_CREDITS = env.int("DEFAULT_MONTHLY_CREDITS", default=1000)
+
+# --- calls to servers that users name: public addresses on ports 80 and 443 by https, and what is allowed here
+OUTBOUND_ALLOW_HTTP = env.bool("OUTBOUND_ALLOW_HTTP", default=False)
+OUTBOUND_ALLOW_CIDRS = [cidr.strip() for cidr in env.list("OUTBOUND_ALLOW_CIDRS", default=[])]
+try:
+    [ip_network(cidr) for cidr in OUTBOUND_ALLOW_CIDRS]
+except ValueError as error:
+    raise ImproperlyConfigured(f"OUTBOUND_ALLOW_CIDRS must list networks such as 10.0.0.0/8: {error}.") from error
+REMOTE_IMAGE_SECONDS = env.float("REMOTE_IMAGE_SECONDS", default=10)
+MAX_REMOTE_IMAGE_BYTES = env.int("MAX_REMOTE_IMAGE_BYTES", default=10_000_000)
+REMOTE_IMAGE_CACHE_SECONDS = env.float("REMOTE_IMAGE_CACHE_SECONDS", default=300)
 
 # The home page shows the demo team's documents: for `make run`, not for a server with customers.
 SHOW_DEMO_DOCUMENTS = env.bool("SHOW_DEMO_DOCUMENTS", default=False)
@@ -161,6 +184,14 @@ AUTOMETTE_UNSAFE_RENDERER = env.bool("AUTOMETTE_UNSAFE_RENDERER", default=False)
 ENGINE_CHILDREN = env.int("ENGINE_CHILDREN", default=2)
 TYPST_SECONDS = env.float("TYPST_SECONDS", default=25)
 TYPST_MEMORY_MB = env.int("TYPST_MEMORY_MB", default=1024)
+DOCX_SECONDS = env.float("DOCX_SECONDS", default=25)
+DOCX_MEMORY_MB = env.int("DOCX_MEMORY_MB", default=2048)
+# After the fonts that come with the installation; what is not there is passed over.
+FONT_PATHS = [
+    Path(folder)
+    for folder in env("FONT_PATHS", default="/usr/share/fonts:/usr/local/share/fonts").split(":")
+    if folder.strip()
+]
 TYPST_PACKAGE_PATH = env("TYPST_PACKAGE_PATH", default="") or None
 LEASE_SECONDS = env.float("LEASE_SECONDS", default=6)
 if LEASE_SECONDS < 4:  # noqa: PLR2004 (the permission to upload ends a second before the lease, in whole seconds)

@@ -28,7 +28,8 @@ def work(engine: DocxEngine, job: dict, sources: list[bytes]) -> list[dict]:
     results = []
     for request, source in zip(job["requests"], sources, strict=True):
         started = time.perf_counter()
-        asked = {"format": request["format"], "options": {"locale": "en"} | request["options"], "limits": LIMITS}
+        options = {"locale": "en", "timestamp": 946_684_800} | request["options"]
+        asked = {"format": request["format"], "options": options, "limits": LIMITS}
         try:
             head, content = engine.render(asked, source, json.dumps(job["data"]).encode())
         except RenderError as error:

@@ -87,13 +87,14 @@ def test_template_that_cannot_be_accessible_is_refused():
     assert results[2]["standards"] == ["1.6", "ua-1"]
 
 
-def test_dates_are_those_of_the_job():
+def test_title_and_dates_are_those_of_the_job():
     results = pdfs(*[(letter(), {"timestamp": TIMESTAMP, **more}) for more in ({}, {"pdf_standard": "a-2b"})])
     if is_answered_without_office(results):
         return
     for result in results:
         with pikepdf.open(io.BytesIO(content_of(result))) as pdf:
             assert pdf_date(str(pdf.docinfo["/CreationDate"])) == dt.datetime.fromtimestamp(TIMESTAMP, dt.UTC)
+            assert str(pdf.docinfo["/Title"]) == "Letter to Ada"
             if "/Metadata" in pdf.Root:
                 assert b"<xmp:CreateDate>2024-02-29T12:00:00Z<" in pdf.Root.Metadata.read_bytes()
 

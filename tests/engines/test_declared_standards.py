@@ -8,9 +8,9 @@ import typst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workers.engines.option_checks import PDF_STANDARDS
 from workers.engines.pdf import UnreadablePdfError
 from workers.engines.pdf_objects import parse_dictionary
-from workers.engines.pdf_options import PDF_STANDARDS
 from workers.engines.pdf_standards import confirm_standards, declared_standards
 from workers.errors import EngineError, TemplateError
 

@@ -5,7 +5,7 @@ import pytest
 from workers.docx.options import check_options as check_word
 from workers.docx.options import pdf_filter
 from workers.engines.canvas.options import check_options as check_canvas
-from workers.engines.pdf_options import DEFAULT_TIMESTAMP, MAX_TIMESTAMP
+from workers.engines.option_checks import DEFAULT_TIMESTAMP, MAX_TIMESTAMP
 from workers.engines.typst_options import check_options as check_typst
 from workers.errors import TemplateError
 

@@ -7,7 +7,7 @@ import pytest
 from pdf_checks import has_preflight, preflight_problems, problems
 
 from templates_app.starters import load_starters
-from workers.engines.pdf_options import PDF_STANDARDS
+from workers.engines.option_checks import PDF_STANDARDS
 from workers.errors import TemplateError
 
 STARTERS = {starter.slug: starter for starter in load_starters(engines=["canvas"])}

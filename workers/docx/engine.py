@@ -17,17 +17,21 @@ from workers.docx.fields import extract_docx_fields
 from workers.docx.fonts import fonts_asked
 from workers.docx.jinja import DocxEnvironment
 from workers.docx.options import pdf_filter
+from workers.docx.pdf_metadata import correct_metadata
 from workers.docx.render import fill
 from workers.docx.sanitise import sanitise
 from workers.docx.team_fonts import Face, embed_fonts
 from workers.engines.needs import FONTS, ROOT, SCRATCH, ChildNeeds, font_folders
-from workers.engines.pdf import embedded_fonts
+from workers.engines.pdf import embedded_fonts, family_key
+from workers.engines.pdf_standards import confirm_standards
 from workers.engines.remote import SCHEMES, RemoteFiles
 from workers.engines.typst_compiler import load_fonts
-from workers.errors import EngineError, LimitExceededError
+from workers.errors import EngineError, LimitExceededError, TemplateError
 
 _SYSTEM_FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts")
 """LibreOffice uses these as well."""
+_STANDS_IN_FOR_SYMBOLS: Final = ("OpenSymbol",)
+"""Bullets ask for Symbol or Wingdings, which nobody but Microsoft has."""
 _NO_LIMITS: Final = {"max_pages": 10, "max_output_bytes": 1 << 20}
 
 
@@ -98,13 +102,30 @@ class DocxEngine:
             raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
         if request["format"] == "docx" or self._office is None:
             return head, filled
-        dressed = embed_fonts(filled, self._team_faces, head["fonts_asked"])
-        pdf, head["pages"] = self._office.convert(dressed, pdf_filter(options.get("pdf_standard", [])), limits)
-        head["fonts_used"] = embedded_fonts(pdf, self._families)
+        pdf = self._converted(self._office, filled, request, head)
         if request["format"] == "both":
             head["sizes"] = [len(pdf), len(filled)]
             return head, pdf + filled
         return head, pdf
+
+    def _converted(
+        self, program: office.Office, filled: bytes, request: Mapping[str, Any], head: dict[str, Any]
+    ) -> bytes:
+        """The PDF of a filled document; what is known of it goes into the head."""
+        options, asked = request["options"], fonts_asked(filled, all_scripts=True)
+        standards = options.get("pdf_standard", [])
+        dressed = embed_fonts(filled, self._team_faces, asked)
+        pdf, head["pages"] = program.convert(dressed, pdf_filter(standards), request["limits"])
+        pdf = correct_metadata(pdf, standards, options["timestamp"])
+        head["standards"] = confirm_standards(pdf, standards)
+        head["fonts_used"] = embedded_fonts(pdf, self._families)
+        wanted = {family_key(name) for name in (*asked, *_STANDS_IN_FOR_SYMBOLS)}
+        if others := [name for name in head["fonts_used"] if family_key(name) not in wanted]:
+            message = f"{', '.join(others)} stands in for fonts of the document that are not installed"
+            if options.get("strict_fonts"):
+                raise TemplateError(f"{message}, and strict_fonts asks for no other")
+            head["warnings"] = [*head["warnings"], message]
+        return pdf
 
     def _read_template(self, source: bytes) -> tuple[dict[str, Any], bytes]:
         clean, warnings = sanitise(source)

@@ -7,11 +7,14 @@ is not plain PNG or JPEG, or is turned by EXIF, is handed on as the PNG that Pil
 import base64
 import binascii
 import io
+import struct
 import warnings
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from docx.image.exceptions import InvalidImageStreamError, UnexpectedEndOfFileError, UnrecognizedImageError
+from docx.image.image import Image as DocxImage
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
@@ -31,6 +34,8 @@ _KEPT_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 _ORIENTATION = 0x0112
 _UPRIGHT = frozenset({None, 0, 1})
 _SHOWN = 40
+_UNREADABLE_HEADER: Final = (struct.error, ValueError, KeyError, IndexError, ArithmeticError)
+"""What python-docx raises for headers that are damaged in ways it does not expect."""
 
 
 def prepare() -> None:
@@ -85,6 +90,8 @@ def _checked(content: bytes, shown: str) -> bytes:
         raise
     except UnidentifiedImageError as error:
         raise TemplateError(f"the image {shown} is not a PNG, JPEG, GIF, WebP or BMP") from error
+    except (PillowImage.DecompressionBombWarning, PillowImage.DecompressionBombError) as error:
+        raise _too_large(shown) from error
     # a decoder fed with a stranger's bytes may fail in any way
     except Exception as error:
         if isinstance(error, MemoryError):
@@ -95,13 +102,30 @@ def _checked(content: bytes, shown: str) -> bytes:
 def _decoded(content: bytes, shown: str) -> bytes:
     with PillowImage.open(io.BytesIO(content), formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise TemplateError(f"the image {shown} has more than {MAX_PIXELS // 1_000_000} megapixels")
+            raise _too_large(shown)
         image.load()
         is_upright = image.getexif().get(_ORIENTATION) in _UPRIGHT
-        if image.format in {"PNG", "JPEG"} and is_upright and image.mode in _KEPT_MODES:
+        is_plain = image.format in {"PNG", "JPEG"} and is_upright and image.mode in _KEPT_MODES
+        if is_plain and _can_be_placed(content):
             return content
         turned = ImageOps.exif_transpose(image)
         plain = turned if turned.mode in _KEPT_MODES else turned.convert("RGB")
         target = io.BytesIO()
         plain.save(target, "PNG", dpi=image.info.get("dpi", (96, 96)))
         return target.getvalue()
+
+
+def _too_large(shown: str) -> TemplateError:
+    return TemplateError(f"the image {shown} has more than {MAX_PIXELS // 1_000_000} megapixels")
+
+
+def _can_be_placed(content: bytes) -> bool:
+    """Whether python-docx, which reads the size of what it places by itself, understands this file as well.
+
+    It does not know a JPEG that begins with neither JFIF nor EXIF, as graphics programs write them.
+    """
+    try:
+        DocxImage.from_blob(content)
+    except (UnrecognizedImageError, InvalidImageStreamError, UnexpectedEndOfFileError, *_UNREADABLE_HEADER):
+        return False
+    return True

@@ -3,6 +3,7 @@
 locale          for numbers, dates and amounts: "en" (default), "de", "fr_CA" ...
 timestamp       UNIX seconds; for the dates of the PDF
 pdf_standard    of the PDF: "1.5" "1.6" "a-1b" "a-2b" "a-3b" "ua-1", or a list such as ["a-2b", "ua-1"]
+strict_fonts    of the PDF: true fails the render when a font had to be replaced by another
 ua_compliant    of the PDF: true is short for "ua-1" among the standards
 """
 
@@ -10,11 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from workers.engines.pdf_options import (
+from workers.engines.option_checks import (
     DEFAULT_TIMESTAMP,
+    check_flag,
     check_pdf_standard,
     check_timestamp,
-    check_ua_compliant,
     settle_standards,
 )
 from workers.engines.rules import EngineRules
@@ -82,7 +83,11 @@ def _check_locale(value: Any) -> str:
 
 _Check = Callable[[Any], Any]
 _CHECKS: Final[dict[str, _Check]] = {"locale": _check_locale, "timestamp": check_timestamp}
-_PDF_CHECKS: Final[dict[str, _Check]] = {"pdf_standard": check_pdf_standard, "ua_compliant": check_ua_compliant}
+_PDF_CHECKS: Final[dict[str, _Check]] = {
+    "pdf_standard": check_pdf_standard,
+    "ua_compliant": check_flag("ua_compliant"),
+    "strict_fonts": check_flag("strict_fonts"),
+}
 
 RULES: Final = EngineRules(
     media_types=MEDIA_TYPES,

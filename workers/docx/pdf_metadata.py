@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from workers.engines.option_checks import MAX_TIMESTAMP
 from workers.engines.pdf import UnreadablePdfError
 from workers.engines.pdf_objects import PdfObjects
-from workers.engines.pdf_options import MAX_TIMESTAMP
 
 _INFO_DATE = re.compile(rb"/(?:CreationDate|ModDate)\s*\(D:(\d{14})(Z|[+-]\d\d'\d\d)")
 _METADATA_DATE = re.compile(

@@ -112,8 +112,11 @@ def _has_files(objects: PdfObjects) -> bool:
 
 def _figures(pdf: bytes) -> Iterator[dict[str, bytes]]:
     """The structure elements of pictures. Looked for, because walking a whole tree takes longer than a render."""
+    seen = 0
     for mark in _FIGURE.finditer(pdf):
-        start = pdf.rfind(b" obj", 0, mark.start())
+        start, seen = pdf.rfind(b" obj", seen, mark.start()), mark.end()
+        if start < 0:
+            continue
         try:
             entries = parse_dictionary(pdf, start + len(b" obj"))
         except UnreadablePdfError:  # it only looked like one, inside a compressed stream

@@ -8,6 +8,7 @@ of its own because a heading is one only at the start of a line, and line number
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,8 @@ import typst
 
 from workers.engines import pdf, typst_messages
 from workers.engines.needs import ROOT, ChildNeeds, font_folders
-from workers.engines.typst_compiler import load_fonts, make_compiler, with_team_fonts
+from workers.engines.pdf_standards import confirm_standards
+from workers.engines.typst_compiler import InstalledFonts, load_fonts, make_compiler, with_team_fonts
 from workers.engines.typst_options import DEFAULT_PPI
 from workers.engines.typst_stack import learn_stack
 from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
@@ -35,7 +37,13 @@ _FONT_SAMPLE = b"""#set page(width: 12cm, height: auto, margin: 5mm)
 #set text(font: %s, fallback: false)
 ABCDEFGHIJKLM nopqrstuvwxyz 0123456789 .,;:!? *fi* _AV_
 """
+_FONT_STRAIN = b"\n" + b" ".join(
+    "".join(map(chr, signs)).encode()
+    for signs in (range(0xA1, 0x180), range(0x391, 0x3CA), range(0x410, 0x450), range(0x5D0, 0x5EB), range(0x627, 0x64B))
+)
+"""Signs of more scripts. What the font does not have is drawn as a box, which is why no sample shows them."""
 _MAX_FAMILY_NAME = 100
+_UNKNOWN_FONT = "unknown font family: "
 _PNG_SIZE = slice(16, 24)
 
 
@@ -66,40 +74,58 @@ class TypstEngine:
     def render(self, request: Mapping[str, Any], source: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
         """Give what `RenderedDocument` holds besides the content, and the content. Raises RenderError.
 
-        For `font`, the job's files are a font: `families` tells what it calls itself, the content is a sample.
+        For `font`, the job's files are a font: `families` and `faces` tell what it calls itself, the content is a
+        sample. Without files they tell of the fonts that every template has.
         """
         if request["format"] == "font":
             return self._inspect_font()
         pages, warnings = self._compile(request, source, data)
         content, count, notes = _pick(request, pages)
-        explained = [typst_messages.explain(warning, self._root).message for warning in warnings]
+        told = [typst_messages.explain(warning, self._root) for warning in warnings]
+        if request["options"].get("strict_fonts"):
+            _refuse_other_fonts(told)
         text = source.decode()
         asked = _fonts_asked(text)
         if request["format"] == "pdf":
             used = pdf.embedded_fonts(content, self._fonts.families)
+            standards = confirm_standards(content, request["options"].get("pdf_standard", []))
         else:
+            standards = ()
             used = tuple(name for name in asked if pdf.family_key(name) in self._fonts.families)
         return {
             "pages": count,
-            "warnings": [*notes, *explained][: typst_messages.MAX_WARNINGS],
+            "warnings": [*notes, *(each.message for each in told)][: typst_messages.MAX_WARNINGS],
             "fonts_asked": asked,
             "fonts_used": used,
+            "standards": standards,
         }, content
 
     def _inspect_font(self) -> tuple[dict[str, Any], bytes]:
         """Fonts that cannot be read are skipped without a word, so what counts is that a family comes out."""
-        fonts = load_fonts([self._root], embedded=False)
+        uploaded = bool(os.listdir(self._root))  # noqa: PTH208 - a child is not to import more than it must
+        fonts = load_fonts([self._root], embedded=False) if uploaded else self._fonts
         families = sorted(fonts.families.values())
-        if not families or not all(name.isprintable() and len(name) <= _MAX_FAMILY_NAME for name in families):
+        if not families or (uploaded and not all(map(_is_presentable, families))):
             raise TemplateError("the file is not a TrueType or OpenType font (.ttf, .otf) that can be used")
         source = _FONT_SAMPLE % json.dumps(families[0], ensure_ascii=False).encode()
         try:
-            sample = make_compiler(self._slot, fonts, self._package_path).compile(
-                input={typst_messages.MAIN_FILE: source}, format="png", ppi=DEFAULT_PPI, timestamp=0
-            )
+            sample, warnings = self._try_out(fonts, source, strain=uploaded)
         except typst.TypstError as error:
             raise TemplateError("no text can be set in this font") from error
-        return {"pages": 1, "families": families}, sample
+        faces = [{"family": font.family, "style": font.style, "weight": font.weight} for font in fonts.book.fonts()]
+        return {"pages": 1, "families": families, "faces": faces, "warnings": warnings}, sample
+
+    def _try_out(self, fonts: InstalledFonts, source: bytes, *, strain: bool) -> tuple[bytes, list[str]]:
+        """A sample of the font and what is said of it. Writing PDF and SVG reads other parts of a font than drawing."""
+        compiler = make_compiler(self._slot, fonts, self._package_path)
+        if strain:
+            for format_name in ("pdf", "svg", "png"):
+                more = {typst_messages.MAIN_FILE: source + _FONT_STRAIN}
+                compiler.compile(input=more, format=format_name, timestamp=0)
+        sample, warnings = compiler.compile_with_warnings(
+            input={typst_messages.MAIN_FILE: source}, format="png", ppi=DEFAULT_PPI, timestamp=0
+        )
+        return sample, [typst_messages.explain(warning, self._root).message for warning in warnings]
 
     def _compile(
         self, request: Mapping[str, Any], source: bytes, data: bytes
@@ -127,6 +153,10 @@ class TypstEngine:
         if typst_messages.is_internal(error.message):
             return EngineError(f"the typesetter could not finish: {said.message}")
         return TemplateError(said.message, line=said.line, column=said.column, hints=said.hints)
+
+
+def _is_presentable(family: str) -> bool:
+    return family.isprintable() and len(family) <= _MAX_FAMILY_NAME
 
 
 def _inputs(data: bytes) -> dict[str, str]:
@@ -170,6 +200,15 @@ def _pick(request: Mapping[str, Any], pages: bytes | list[bytes]) -> tuple[bytes
     if request["format"] == "png" and _pixels(content) > limits["max_pixels"]:
         raise LimitExceededError(f"image has more than {limits['max_pixels'] / 1e6:g} megapixels")
     return content, count, notes
+
+
+def _refuse_other_fonts(told: list[typst_messages.Explanation]) -> None:
+    """Typst warns of each family that it does not have, also of those whose names are computed."""
+    for each in told:
+        where, unknown, name = each.message.partition(_UNKNOWN_FONT)
+        if unknown:
+            message = f'{where}font family "{name}" is not installed, and strict_fonts asks for no other'
+            raise TemplateError(message, line=each.line, column=each.column)
 
 
 def _pages(count: int) -> str:

@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from workers.engines.pdf_options import (
+from workers.engines.option_checks import (
     DEFAULT_TIMESTAMP,
     PDF_STANDARDS,
+    check_flag,
     check_pdf_standard,
     check_tagged,
     check_timestamp,
-    check_ua_compliant,
     settle_standards,
 )
 from workers.engines.rules import EngineRules
@@ -29,6 +29,7 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
     """Give the options with their defaults, or raise TemplateError with a sentence that names the wrong one.
 
     - `timestamp` (every format): UNIX seconds; what `datetime.today()` gives and the PDF's dates say.
+    - `strict_fonts` (every format): `true` fails the render when a font family is named that is not installed.
     - `pdf_standard` (PDF): one of PDF_STANDARDS or a list of them, e.g. `"a-2b"` or `["a-2a", "ua-1"]`.
     - `ua_compliant` (PDF): `true` is short for `ua-1` among the standards.
     - `tagged` (PDF): `true`. Typst tags every PDF for accessibility; `false` is refused rather than ignored.
@@ -62,15 +63,16 @@ def _check_page(value: Any) -> int:
 
 
 _Check = Callable[[Any], Any]
+_ALWAYS: Final[dict[str, _Check]] = {"timestamp": check_timestamp, "strict_fonts": check_flag("strict_fonts")}
 _CHECKS: Final[dict[str, dict[str, _Check]]] = {
     "pdf": {
-        "timestamp": check_timestamp,
+        **_ALWAYS,
         "pdf_standard": check_pdf_standard,
-        "ua_compliant": check_ua_compliant,
+        "ua_compliant": check_flag("ua_compliant"),
         "tagged": check_tagged,
     },
-    "png": {"timestamp": check_timestamp, "ppi": _check_ppi, "page": _check_page},
-    "svg": {"timestamp": check_timestamp, "page": _check_page},
+    "png": {**_ALWAYS, "ppi": _check_ppi, "page": _check_page},
+    "svg": {**_ALWAYS, "page": _check_page},
     INSPECT_FONT: {},
 }
 
@@ -83,5 +85,5 @@ RULES: Final = EngineRules(
         INSPECT_FONT: re.compile(rb"\x89PNG\r\n\x1a\n"),
     },
     check_options=check_options,
-    findings=("families",),
+    findings=("families", "faces"),
 )

@@ -30,6 +30,7 @@ from workers.engines.canvas.shadows import (
 from workers.engines.canvas.sources import TemplateFiles
 from workers.engines.canvas.values import read_values
 from workers.engines.needs import ROOT, ChildNeeds, font_folders
+from workers.engines.pdf_standards import confirm_standards
 from workers.engines.remote import RemoteFiles
 from workers.engines.typst_compiler import load_fonts, make_compiler, with_team_fonts
 from workers.engines.typst_messages import MAX_MESSAGE_CHARACTERS, MAX_WARNINGS
@@ -88,6 +89,10 @@ class CanvasEngine:
         files = TemplateFiles(self._root, RemoteFiles(request.get("remote", {}), self._root))
         around = Surroundings(read_values(data), files, scale, fonts, self._cache)
         drawing = make_drawing(document, around)
+        if fonts.missing and options.get("strict_fonts"):
+            raise TemplateError(
+                f'font family "{fonts.missing[0]}" is not installed, and strict_fonts asks for no other'
+            )
         sheet = self._sheet(drawing, scale, limits["max_pixels"])
         content = self._finished(drawing, sheet, request)
         if len(content) > limits["max_output_bytes"]:
@@ -95,6 +100,8 @@ class CanvasEngine:
         used = pdf.embedded_fonts(content, self._fonts.families) if request["format"] == "pdf" else fonts.used
         warnings = [f'font family "{name}" is not installed; another one was used' for name in fonts.missing]
         head = {"pages": 1, "warnings": warnings[:MAX_WARNINGS], "fonts_asked": fonts.asked, "fonts_used": used}
+        if request["format"] == "pdf":
+            head["standards"] = confirm_standards(content, options.get("pdf_standard", []))
         return head, content
 
     def _sheet(self, drawing: Drawing, scale: int, max_pixels: int) -> dict[str, Any]:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from workers.engines.pdf_options import (
+from workers.engines.option_checks import (
     DEFAULT_TIMESTAMP,
     PDF_STANDARDS,
+    check_flag,
     check_pdf_standard,
     check_tagged,
     check_timestamp,
-    check_ua_compliant,
     settle_standards,
 )
 from workers.engines.rules import EngineRules
@@ -35,6 +35,7 @@ def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any
 
     - `scale` (every format): 1, 2, 3 or 4 pixels of the picture for one of the document. A PDF keeps its size, and
       its images and shadows become finer.
+    - `strict_fonts` (every format): `true` fails the render when a font family is named that is not installed.
     - `quality` (JPEG, WebP): 1 to 100.
     - `pdf_standard`, `ua_compliant`, `tagged` (PDF): as for Typst, without `a-4f`.
     - `timestamp` (every format): UNIX seconds; what the PDF's dates say.
@@ -66,7 +67,11 @@ def _check_quality(value: Any) -> int:
 
 
 _Check = Callable[[Any], Any]
-_ALWAYS: Final[dict[str, _Check]] = {"scale": _check_scale, "timestamp": check_timestamp}
+_ALWAYS: Final[dict[str, _Check]] = {
+    "scale": _check_scale,
+    "timestamp": check_timestamp,
+    "strict_fonts": check_flag("strict_fonts"),
+}
 _CHECKS: Final[dict[str, dict[str, _Check]]] = {
     "png": _ALWAYS,
     "jpg": {**_ALWAYS, "quality": _check_quality},
@@ -74,7 +79,7 @@ _CHECKS: Final[dict[str, dict[str, _Check]]] = {
     "pdf": {
         **_ALWAYS,
         "pdf_standard": check_pdf_standard,
-        "ua_compliant": check_ua_compliant,
+        "ua_compliant": check_flag("ua_compliant"),
         "tagged": check_tagged,
     },
     "svg": _ALWAYS,

@@ -1,6 +1,6 @@
-"""The options that every engine which makes PDFs takes: which standards, tagged or not, dated when."""
+"""The options that more than one engine takes: PDF standards, tags, dates, fonts."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from workers.errors import TemplateError
@@ -47,10 +47,15 @@ def check_pdf_standard(value: Any) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def check_ua_compliant(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TemplateError('option "ua_compliant" must be true or false')
-    return value
+def check_flag(name: str) -> Callable[[Any], bool]:
+    """A check for an option that is true or false."""
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise TemplateError(f'option "{name}" must be true or false')
+        return value
+
+    return check
 
 
 def settle_standards(
