@@ -61,7 +61,18 @@ PAYLOADS = {
     "number filter": "{{ 1|number(format=''.__class__) }}",
     "markup class": "{{ ('<b>'|e).__class__('<w:x>') }}",
 }
-INNER = ("<slot wrapper", "<method", "<bound method", "<generator", "<class", "&#39;", "<code", "{'", "jinja2.", "<TemplateModule")
+INNER = (
+    "<slot wrapper",
+    "<method",
+    "<bound method",
+    "<generator",
+    "<class",
+    "&#39;",
+    "<code",
+    "{'",
+    "jinja2.",
+    "<TemplateModule",
+)
 """Signs of the inside of a process that ordinary text may hold as well."""
 LEAKS = ("class '", "<function", "built-in", "module '", " object at 0x", "root:", "subclasses", "__globals__")
 PLACES = ("body", "header", "footer", "footnote", "title")
