@@ -32,6 +32,8 @@ _REFUSED_ELEMENTS: Final = {
     W + "control": "an ActiveX control; remove it",
     "{urn:schemas-microsoft-com:office:office}OLEObject": "an embedded object (OLE); paste it as a picture",
 }
+_POSTSCRIPT: Final = (b"%!", b"\x04%!", b"\xc5\xd0\xd3\xc6")
+"""Plain, as printers get it, and with the header that Windows gives to EPS."""
 _DROPPED_ELEMENTS: Final = tuple(
     W + name for name in ("attachedTemplate", "mailMerge", "saveThroughXslt", "subDoc", "sourceFileName")
 )
@@ -54,6 +56,7 @@ def sanitise(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     warnings: dict[str, None] = {}
     _check_main_part(parts, types, warnings)
     _check_kinds(parts, types)
+    _drop_postscript(parts, warnings)
     dropped = _clean_all_relationships(parts, types, warnings)
     for name in sorted(parts):
         if not name.endswith(".rels") and name != CONTENT_TYPES and _is_xml(name, parts[name], types):
@@ -90,6 +93,13 @@ def _check_kinds(parts: dict[str, bytes], types: ContentTypes) -> None:
                 raise TemplateError(message)
         if types.of(name) == WORKBOOK:
             _check_workbook(content)
+
+
+def _drop_postscript(parts: dict[str, bytes], warnings: dict[str, None]) -> None:
+    """PostScript is a program, and LibreOffice starts other programs to draw it. References to it go with it."""
+    for name in [name for name, content in parts.items() if content.startswith(_POSTSCRIPT)]:
+        del parts[name]
+        warnings[f"removed the picture {name[:80]!r}, which is PostScript (EPS); save it as PNG"] = None
 
 
 def _check_workbook(content: bytes) -> None:

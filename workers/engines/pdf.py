@@ -14,6 +14,7 @@ _PAGES = re.compile(rb"/Pages (\d+) 0 R")
 _COUNT = re.compile(rb"/Count (\d+)")
 _SECTION = re.compile(rb"xref\s+0 (\d+)\s*\n")
 _FONT_NAME = re.compile(rb"/FontName/(?:[A-Z]{6}\+)?([^\s/<>\[\]()]+)")
+_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
 _ENTRY_BYTES = 20
 _OBJECT_BYTES = 4096
 
@@ -35,8 +36,12 @@ def count_pages(pdf: bytes) -> int:
 
 def embedded_fonts(pdf: bytes, families: Mapping[str, str]) -> tuple[str, ...]:
     """The families of the embedded fonts, sorted. `families` maps what `family_key` gives to the family's name."""
-    names = {name.decode("latin-1") for name in _FONT_NAME.findall(pdf)}
+    names = {_ESCAPE.sub(_unescaped, name).decode("latin-1") for name in _FONT_NAME.findall(pdf)}
     return tuple(sorted({families.get(family_key(name), name) for name in names}))
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    return bytes([int(escape[1], 16)])
 
 
 def family_key(name: str) -> str:
