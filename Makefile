@@ -89,13 +89,25 @@ $(DEVELOPMENT): requirements-dev.txt $(RUNTIME) | $(BIN)/python
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# DOCX to PDF needs it; everything else works without. Never a reason to stop.
+# DOCX to PDF needs LibreOffice, and fonts that measure like the ones Word documents name; everything else works
+# without. Never a reason to stop, and no call to apt where all of it is there.
 LIBREOFFICE := libreoffice-writer-nogui
+WORD_FONTS := fonts-crosextra-carlito fonts-crosextra-caladea fonts-liberation2|fonts-liberation
+WORD_FONT_FILES := Carlito-Regular.ttf Caladea-Regular.ttf LiberationSans-Regular.ttf
 APT := DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -q -y -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=60
 libreoffice:
-	@command -v soffice >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && { \
-		printf 'Installing $(LIBREOFFICE) for DOCX to PDF '; \
-		{ apt-cache show $(LIBREOFFICE) >/dev/null 2>&1 || $(APT) update; $(APT) install --no-install-recommends $(LIBREOFFICE); } \
+	@office() { command -v soffice >/dev/null; }; \
+	fonts() { for file in $(WORD_FONT_FILES); do \
+		find /usr/share/fonts /usr/local/share/fonts -name $$file 2>/dev/null | grep -q . || return 1; done; }; \
+	known() { apt-cache show "$$1" >/dev/null 2>&1; }; \
+	{ office && fonts; } || { ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; } || { \
+		printf 'Installing what DOCX to PDF needs '; \
+		{ known $(LIBREOFFICE) && known fonts-crosextra-carlito || $(APT) update; \
+			office || $(APT) install --no-install-recommends $(LIBREOFFICE); \
+			fonts || $(APT) install --no-install-recommends $$(for names in '$(subst $() ,' ',$(WORD_FONTS))'; do \
+				for name in $$(echo "$$names" | tr '|' ' '); do known $$name && echo $$name && break; done; done); } \
 			| awk '/^(Get|Unpacking|Setting up)/ && ++n % 20 == 0 { printf "."; fflush() } END { print "" }'; }; \
-	command -v soffice >/dev/null; } || echo "DOCX to PDF will not work: LibreOffice is not installed" \
-		"(Debian: apt-get install --no-install-recommends $(LIBREOFFICE)). Everything else will."
+	office || echo "DOCX to PDF will not work: LibreOffice is not installed" \
+		"(Debian: apt-get install --no-install-recommends $(LIBREOFFICE)). Everything else will."; \
+	fonts || echo "Word documents in Calibri, Cambria or Arial will be set in other fonts" \
+		"(Debian: apt-get install fonts-crosextra-carlito fonts-crosextra-caladea fonts-liberation2)."

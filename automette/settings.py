@@ -102,7 +102,7 @@ DATABASES = {
 
 # --- broker: a doorbell. Every setting here serves one rule: losing Redis may delay a render, never lose it.
 REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
-QUEUES = ("interactive", "async", "bulk", "docx")
+QUEUES = ("interactive", "async", "docx", "bulk")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = f"automette.lib.wakeup.PublishingBackend+{REDIS_URL}"
 CELERY_RESULT_EXPIRES = 60
@@ -133,6 +133,7 @@ CELERY_REDIS_SOCKET_TIMEOUT = 5
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 2
 CELERY_DB_REUSE_MAX = 10**9  # our tasks give connections back to the pool themselves (renders.tasks)
 CELERY_BEAT_SCHEDULE = {
+    "reset-credits": {"task": "credits.reset_due", "schedule": 60.0, "options": {"expires": 60}},
     "delete-superseded-files": {"task": "renders.delete_superseded_files", "schedule": 300.0},
     "delete-unused-blobs": {"task": "templates_app.delete_unused_blobs", "schedule": 3600.0},
 }
@@ -163,6 +164,10 @@ MAX_SOURCE_BYTES = env.int("MAX_SOURCE_BYTES", default=1_000_000)
 SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", default=30)
 WEB_THREADS = env.int("WEB_THREADS", default=256)
 SYNC_WAITERS = env.int("SYNC_WAITERS", default=max(1, WEB_THREADS - 32))  # the rest answers other requests
+# Of one team; 0 is no limit. docs/limits.md
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=6000)
+RUNNING_RENDERS_PER_TEAM = env.int("RUNNING_RENDERS_PER_TEAM", default=8)
+SYNC_WAITERS_PER_TEAM = env.int("SYNC_WAITERS_PER_TEAM", default=64)
 DEFAULT_MONTHLY_CREDITS = env.int("DEFAULT_MONTHLY_CREDITS", default=1000)
 
 # --- calls to servers that users name: public addresses on ports 80 and 443 by https, and what is allowed here
@@ -201,6 +206,7 @@ SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=1)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["automette.throttling.TeamThrottle"],
     "DEFAULT_PARSER_CLASSES": ["automette.lib.http.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

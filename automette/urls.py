@@ -3,11 +3,13 @@ from django.urls import path, re_path, register_converter
 from django.views.decorators.cache import cache_control
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
-from automette import health
+from automette import health, metrics
 from automette.home import home
-from credits.views import CreditsView
+from credits.views import CreditsView, LedgerView
 from renders.public_files import PublicFileView
 from renders.views import RenderListView, RenderView
+from templates_app.asset_views import AssetListView, AssetView
+from templates_app.font_views import FontFamilyListView, FontListView, FontView
 from templates_app.views import TemplateListView, TemplateView
 
 
@@ -29,6 +31,7 @@ urlpatterns = [
     path("", home),
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
     path(
         "docs",
@@ -40,8 +43,14 @@ urlpatterns = [
         cache_control(max_age=60)(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
     ),
     path("api/v1/credits", CreditsView.as_view()),
+    path("api/v1/credits/ledger", LedgerView.as_view()),
     path("api/v1/templates", TemplateListView.as_view()),
     path("api/v1/templates/<id:template_id>", TemplateView.as_view()),
+    path("api/v1/assets", AssetListView.as_view()),
+    path("api/v1/assets/<id:asset_id>", AssetView.as_view()),
+    path("api/v1/fonts", FontListView.as_view()),
+    path("api/v1/fonts/<id:font_id>", FontView.as_view()),
+    path("api/v1/font_families", FontFamilyListView.as_view()),
     path("api/v1/renders", RenderListView.as_view()),
     path("api/v1/renders/<id:render_id>", RenderView.as_view()),
 ]

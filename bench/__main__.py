@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import os
@@ -11,25 +12,32 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import measurements, report
+from bench import canvas, measurements, report, teams, word
 from bench.application import application
 from bench.bare import BareCompiler
 
-ALL = ("bare", "engine", "sync", "async", "memory")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.application import Application
+
+ALL = ("bare", "engine", "canvas", "docx", "teams", "sync", "async", "memory", "mixed")
+_ENGINES = {"canvas": canvas.measure_canvas, "docx": word.measure_docx, "teams": teams.measure_teams}
+_MEMORY = {"memory", "mixed"}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", help=f"some of {','.join(ALL)}", default=",".join(ALL))
-    parser.add_argument("--quick", action="store_true", help="without memory")
+    parser.add_argument("--quick", action="store_true", help="without memory and mixed")
     parser.add_argument(
         "--long", action="store_true", help="memory after 1,000 and 10,000 renders, not 500 and 3,000"
     )
     options = parser.parse_args()
-    wanted = set(options.only.split(",")) - ({"memory"} if options.quick else set())
+    wanted = set(options.only.split(",")) - (_MEMORY if options.quick else set())
     if unknown := wanted - set(ALL):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if "DATABASE_URL" not in os.environ:
@@ -64,16 +72,27 @@ def _measure(
         results["bare"] = measurements.measure_bare(bare, say)
     if "engine" in wanted:
         results["engine"] = measurements.measure_engine(bare[0], say)
-    if not wanted & {"sync", "async", "memory"}:
-        return
+    for name, measure in _ENGINES.items():
+        if name in wanted:
+            results[name] = measure(say)
+    if wanted & {"sync", "async", "memory"}:
+        with _started(say) as app:
+            if "sync" in wanted:
+                results["sync"] = measurements.measure_sync(app, bare[0], say)
+            if "async" in wanted:
+                results["async"] = measurements.measure_async(app, bare, say)
+            if "memory" in wanted:
+                results["memory"] = measurements.measure_memory(app, counts, say)
+    if "mixed" in wanted:
+        with _started(say) as app:  # anew, so that its first figures are of processes that have done nothing else
+            results["mixed"] = measurements.measure_mixed(app, say)
+
+
+@contextlib.contextmanager
+def _started(say: measurements.Say) -> Iterator[Application]:
     say("starting web, worker and sweeper")
     with tempfile.TemporaryDirectory(prefix="automette-bench-") as folder, application(Path(folder)) as app:
-        if "sync" in wanted:
-            results["sync"] = measurements.measure_sync(app, bare[0], say)
-        if "async" in wanted:
-            results["async"] = measurements.measure_async(app, bare, say)
-        if "memory" in wanted:
-            results["memory"] = measurements.measure_memory(app, counts, say)
+        yield app
 
 
 def _machine() -> dict[str, Any]:

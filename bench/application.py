@@ -1,4 +1,7 @@
-"""The application as in production, from the Procfile: web, worker and sweeper on a migrated database, and a team."""
+"""The application as in production, from the Procfile: web, worker and sweeper on a migrated database, and a team.
+
+The team has one template for each engine (`bench/documents.py`).
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from automette.stack.children import spawn, stop_all
 from automette.stack.procfile import PROJECT, read_procfile, shell
+from bench.documents import starter
 from bench.invoice import SOURCE
-from bench.load import LoadGenerator, Target
+from bench.load import ONLY_TYPST, LoadGenerator, Target
 from bench.usage import find_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 STARTED = ("web", "worker", "sweeper")
 _CREDITS = 1_000_000_000
@@ -32,9 +36,10 @@ _LADDER = ((signal.SIGTERM, 10.0),)
 class Application:
     """A running application with one team; everything a measurement asks of it."""
 
-    def __init__(self, target: Target, roots: dict[int, str], team_id: str) -> None:
+    def __init__(self, target: Target, roots: dict[int, str], zygotes: dict[int, str], team_id: str) -> None:
         self.target = target
         self.roots = roots
+        self.zygotes = zygotes
         self._team_id = team_id
         self._number = 0
         self.load = LoadGenerator(target)
@@ -46,13 +51,16 @@ class Application:
         self._number += count
         return first
 
-    def run_async(self, count: int, *, deadline_seconds: float = 120) -> dict[str, float]:
+    def run_async(
+        self, count: int, *, mix: Sequence[str] = ONLY_TYPST, deadline_seconds: float = 120
+    ) -> dict[str, float]:
         """Post renders and wait until all are completed; seconds from the first acceptance to the last file.
 
-        Both times are the database's. Raises RuntimeError when one failed or the time is over.
+        The engines of `mix` take turns. Both times are the database's. Raises RuntimeError when one failed or the
+        time is over.
         """
         begin = self._rows("SELECT statement_timestamp()")[0][0]
-        self.load.post(self.numbers(count), count)
+        self.load.post(self.numbers(count), count, mix=mix)
         deadline = time.monotonic() + deadline_seconds
         while self._rows("SELECT EXISTS (SELECT FROM renders_render WHERE status IN ('pending', 'running'))")[0][0]:
             if time.monotonic() > deadline:
@@ -96,7 +104,7 @@ def application(folder: Path) -> Iterator[Application]:
         "AUTOMETTE_DATA": str(folder),
     }
     subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=PROJECT, env=environment, check=True)
-    team_id, key, template_id = _make_team()
+    team_id, key, template_ids = _make_team()
     commands = read_procfile()
     logs = {name: folder / f"{name}.log" for name in STARTED}
     running = {
@@ -112,7 +120,7 @@ def application(folder: Path) -> Iterator[Application]:
     roots = {process.pid: name for name, process in running.items()} | find_servers()
     try:
         _wait_until_ready(base, logs)
-        app = Application(Target(port, key, template_id), roots, team_id)
+        app = Application(Target(port, key, template_ids), roots, _find_zygotes(), team_id)
         try:
             yield app
         finally:
@@ -121,20 +129,34 @@ def application(folder: Path) -> Iterator[Application]:
         stop_all([(process, _LADDER) for process in running.values()])
 
 
-def _make_team() -> tuple[str, str, str]:
+def _make_team() -> tuple[str, str, dict[str, str]]:
     import django  # noqa: PLC0415 - the settings are read here, once the servers are known
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "automette.settings")
     django.setup()
     from accounts.services import create_api_key, create_team  # noqa: PLC0415
     from credits.services import open_account  # noqa: PLC0415
-    from templates_app.services import create_template  # noqa: PLC0415
+    from templates_app.services import create_template, create_trusted_docx_template  # noqa: PLC0415
 
     team = create_team(name="Bench", actor="bench")
     open_account(team=team, monthly_credits=_CREDITS, actor="bench")
     _, key = create_api_key(team=team, actor="bench")
-    template = create_template(team=team, actor="bench", name="Invoice", engine="typst", source=SOURCE)
-    return team.id, key, template.id
+    card, quote = starter("canvas"), starter("docx")
+    owner = {"team": team, "actor": "bench"}
+    templates = {
+        "typst": create_template(**owner, name="Invoice", engine="typst", source=SOURCE),
+        "canvas": create_template(**owner, name=card.name, engine="canvas", source=card.source),
+        "docx": create_trusted_docx_template(**owner, name=quote.name, content=quote.source, fields=quote.fields),
+    }
+    return team.id, key, {engine: template.id for engine, template in templates.items()}
+
+
+def _find_zygotes() -> dict[int, str]:
+    """The engine of each zygote, by its process id, as the worker reports them. It has, or `/readyz` would say no."""
+    from automette.lib import worker_status  # noqa: PLC0415 - after django.setup
+
+    reports = worker_status.workers().values()
+    return {one["zygote_pid"]: name for report in reports for name, one in report["engines"].items()}
 
 
 def _wait_until_ready(base: str, logs: dict[str, Path]) -> None:

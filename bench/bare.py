@@ -23,9 +23,9 @@ WARM_UP = 30
 class BareCompiler:
     """A process of its own, so that nobody's threads and garbage are in its figures."""
 
-    def __init__(self, first_number: int) -> None:
+    def __init__(self, first_number: int, program: str = "bench.bare") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.bare", str(first_number)],
+            [sys.executable, "-m", program, str(first_number)],
             env={**os.environ, "RAYON_NUM_THREADS": "1"},  # as in the engine's children
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,7 +1,8 @@
 """A light load generator: keep-alive connections over plain sockets, about 0.1 ms of CPU per request.
 
-Run as a program it takes one order per line, `{"first": 1, "count": 400, "threads": 4}`, posts so many async renders
-as fast as they are accepted, and answers with the seconds it took and how many were not accepted.
+Run as a program it takes one order per line, `{"first": 1, "count": 400, "threads": 4, "mix": ["typst"]}`, posts so
+many async renders as fast as they are accepted, and answers with the seconds it took and how many were not accepted.
+The engines of the mix take turns.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.invoice import invoice_data
+from bench.documents import data
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ONLY_TYPST = ("typst",)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send requests, and as whom."""
+    """Where to send requests, and as whom. The templates are told by their engine."""
 
     port: int
     key: str
-    template_id: str
+    template_ids: Mapping[str, str]
 
 
 class Connection:
@@ -41,9 +47,13 @@ class Connection:
             "Content-Type: application/json\r\nContent-Length: "
         )
 
-    def render(self, number: int, *, wait: bool) -> int:
-        """Ask for the invoice with this number; the status of the answer."""
-        ask = {"template_id": self._target.template_id, "data": invoice_data(number), "async": not wait}
+    def render(self, number: int, *, wait: bool, engine: str = "typst") -> int:
+        """Ask for the document with this number; the status of the answer."""
+        ask = {
+            "template_id": self._target.template_ids[engine],
+            "data": data(engine, number),
+            "async": not wait,
+        }
         body = json.dumps(ask).encode()
         self._socket.sendall(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
         return self._status()
@@ -70,16 +80,16 @@ class LoadGenerator:
 
     def __init__(self, target: Target) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load", str(target.port), target.template_id],
+            [sys.executable, "-m", "bench.load", str(target.port), json.dumps(target.template_ids)],
             env={**os.environ, "BENCH_API_KEY": target.key},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def post(self, first: int, count: int, threads: int = 4) -> dict[str, Any]:
+    def post(self, first: int, count: int, threads: int = 4, *, mix: Sequence[str] = ONLY_TYPST) -> dict[str, Any]:
         """Post async renders and wait until all are accepted. Raises RuntimeError if one was not."""
-        self.process.stdin.write(json.dumps({"first": first, "count": count, "threads": threads}) + "\n")
+        self.process.stdin.write(json.dumps({"first": first, "count": count, "threads": threads, "mix": mix}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         if answer["refused"]:
@@ -91,8 +101,10 @@ class LoadGenerator:
         self.process.wait(10)
 
 
-def _post(connection: Connection, numbers: range, refused: list[int]) -> None:
-    refused.extend(number for number in numbers if connection.render(number, wait=False) != 202)
+def _post(connection: Connection, numbers: range, mix: Sequence[str], refused: list[int]) -> None:
+    refused.extend(
+        number for number in numbers if connection.render(number, wait=False, engine=mix[number % len(mix)]) != 202
+    )
 
 
 def main(target: Target) -> None:
@@ -106,7 +118,7 @@ def main(target: Target) -> None:
         end = order["first"] + order["count"]
         numbers = [range(order["first"] + place, end, order["threads"]) for place in range(order["threads"])]
         threads = [
-            threading.Thread(target=_post, args=(connection, share, refused))
+            threading.Thread(target=_post, args=(connection, share, order["mix"], refused))
             for connection, share in zip(connections, numbers, strict=False)
         ]
         for thread in threads:
@@ -117,4 +129,4 @@ def main(target: Target) -> None:
 
 
 if __name__ == "__main__":
-    main(Target(int(sys.argv[1]), os.environ["BENCH_API_KEY"], sys.argv[2]))
+    main(Target(int(sys.argv[1]), os.environ["BENCH_API_KEY"], json.loads(sys.argv[2])))

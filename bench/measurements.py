@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rendercv_fonts
-
 from bench.bare import BareCompiler, run_both
+from bench.documents import fonts
 from bench.invoice import SOURCE, invoice_json
-from bench.load import Connection
+from bench.load import ONLY_TYPST, Connection
 from bench.usage import GROUPS, cpu_seconds, private_megabytes
 from workers.job import RenderJob
 from workers.pool import EnginePool
@@ -30,6 +28,8 @@ _ASYNC_ROUNDS, _ASYNC_COUNT, _ASYNC_WARM_UP = 3, 400, 150
 _BARE_SECONDS = 1.5
 _SPARE_SECONDS = 0.3
 _BATCH = 250
+_MIXED_COUNTS = (200, 2000)
+_MIX = ("typst", "canvas", "typst", "typst", "canvas", "typst", "docx", "typst", "canvas", "typst")
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -40,11 +40,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def percentile(values: Sequence[float], percent: int) -> float:
     """Return the value that `percent` of all do not exceed."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def fonts() -> list[Path]:
-    """Return the font folder that workers use as well."""
-    return [Path(rendercv_fonts.__file__).parent]
 
 
 def measure_bare(bare: list[BareCompiler], say: Say) -> dict[str, Any]:
@@ -179,15 +174,26 @@ def measure_async(app: Application, bare: list[BareCompiler], say: Say) -> dict[
 
 def measure_memory(app: Application, counts: tuple[int, int], say: Say) -> dict[str, Any]:
     """Private memory of every kind of process after the first and after the second number of renders."""
+    return _measure_memory(app, counts, ONLY_TYPST, "memory", say)
+
+
+def measure_mixed(app: Application, say: Say) -> dict[str, Any]:
+    """The same for renders of all three engines in turns."""
+    return _measure_memory(app, _MIXED_COUNTS, _MIX, "memory with three engines", say)
+
+
+def _measure_memory(
+    app: Application, counts: tuple[int, int], mix: Sequence[str], what: str, say: Say
+) -> dict[str, Any]:
     seen = []
     made = 0
     for count in counts:
         while made < count:
-            say(f"memory, render {made} of {counts[1]}")
+            say(f"{what}, render {made} of {counts[1]}")
             batch = min(_BATCH, count - made)
-            app.run_async(batch)
+            app.run_async(batch, mix=mix, deadline_seconds=600)
             made += batch
-        seen.append(private_megabytes(app.roots))
+        seen.append(private_megabytes(app.roots, app.zygotes))
     kinds = [kind for kind in seen[0] if kind in seen[1] and seen[0][kind] > 0]
     return {
         "renders": list(counts),

@@ -14,9 +14,13 @@ def lines(results: dict[str, Any]) -> list[str]:
     for name, table in (
         ("bare", _bare),
         ("engine", _engine),
+        ("canvas", _canvas),
+        ("docx", _docx),
+        ("teams", _teams),
         ("sync", _sync),
         ("async", _async),
         ("memory", _memory),
+        ("mixed", _mixed),
     ):
         if name in results:
             rows += ["", *table(results[name])]
@@ -56,6 +60,57 @@ def _engine(found: dict[str, Any]) -> list[str]:
     ]
 
 
+def _canvas(found: dict[str, Any]) -> list[str]:
+    bare, part = found["bare_ms"], found["part_ms"]
+    drawing = part["drawing"] - part["checking"]
+    rest = found["difference_ms"]["median"] - part["drawing"]
+    return [
+        _row("bare compile of a 1200 x 630 card to PNG, ms", bare, "(typst-py alone, pictures prepared)"),
+        _row("warm Canvas child, ms", found["child_ms"]),
+        _row("Canvas child / bare compile", found["ratio"]),
+        _row("Canvas child - bare compile, ms", found["difference_ms"]),
+        f"  of the compile, ms: layout {part['layout']:.2f}, pixels and PNG {bare['median'] - part['layout']:.2f}",
+        f"  around it, ms: checking {part['checking']:.2f}, drawing {drawing:.2f}, pipe and process {rest:.2f}",
+    ]
+
+
+def _docx(found: dict[str, Any]) -> list[str]:
+    missing = [f"{name} was not measured: {why}" for name, why in found["missing"].items()]
+    if "ours_ms" not in found:
+        return missing
+    faster = found["soffice_ratio"]
+    rows = [
+        _row("quote, warm DOCX child, filled and PDF, ms", found["ours_ms"]),
+        _row("soffice --convert-to pdf of the filled file, ms", found["soffice_ms"]),
+        _row("soffice / warm DOCX child", faster, ">= 6", reached=faster["median"] >= 6),
+    ]
+    if "carbone_ms" in found:
+        rows += [
+            _row(f"carbone {found['carbone_version']}, warm, filled and PDF, ms", found["carbone_ms"]),
+            _row("carbone / warm DOCX child", found["carbone_ratio"]),
+            _row("filled Word file alone, DOCX child, ms", found["ours_docx_ms"]),
+            _row("filled Word file alone, carbone, ms", found["carbone_docx_ms"]),
+        ]
+    other = [name for name, same in found["same_text"].items() if not same]
+    if other:
+        rows.append(f"  CARE: the document of {', '.join(other)} does not say the same as ours")
+    return rows + missing
+
+
+def _teams(found: dict[str, Any]) -> list[str]:
+    rows = []
+    for engine, figures in found.items():
+        rows += [
+            _row(f"{engine}: the same team, ms", figures["same_team_ms"]),
+            _row(f"{engine}: two teams in turns, both warm, ms", figures["two_teams_ms"]),
+            _row(f"{engine}: new team, spare ready, ms", figures["new_team_with_spare_ms"]),
+            _row(f"{engine}: new team, no spare, ms", figures["new_team_without_spare_ms"]),
+            _row(f"{engine}: four teams in turns, two children, ms", figures["many_teams_ms"]),
+            f"  {figures['evicted']} children evicted; a change of teams costs {figures['change_ms']:.1f} ms there",
+        ]
+    return rows
+
+
 def _sync(found: dict[str, Any]) -> list[str]:
     wall = found["wall_ms"]
     over = found["over_bare_ms"]
@@ -82,10 +137,15 @@ def _async(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _memory(found: dict[str, Any]) -> list[str]:
+def _mixed(found: dict[str, Any]) -> list[str]:
+    return _memory(found, "renders by three engines (6 Typst, 3 Canvas, 1 DOCX)")
+
+
+def _memory(found: dict[str, Any], what: str = "renders") -> list[str]:
     first, second = found["renders"]
     rows = [
-        f"private memory of the largest process, MB: after {first} renders, after {second}, ratio (to reach <= 1.1)"
+        "private memory of the largest process, MB, and its ratio (to reach <= 1.1):",
+        f"  after {first} and after {second} {what}",
     ]
     for kind, (before, after) in found["megabytes"].items():
         ratio = found["ratio"][kind]

@@ -57,13 +57,16 @@ def find_servers() -> dict[int, str]:
 
 
 def group_of(process: Process, processes: dict[int, Process], roots: dict[int, str]) -> str | None:
-    """Return the group of the nearest ancestor that has one; engines are told by their zygote."""
+    """Return the group of the nearest ancestor that has one; engines are told by their zygote.
+
+    Another application on this machine has zygotes as well, which are nobody's here.
+    """
     current: Process | None = process
+    is_engine = False
     while current is not None:
-        if "workers.zygote" in current.arguments:
-            return "engine"
+        is_engine = is_engine or "workers.zygote" in current.arguments
         if current.pid in roots:
-            return roots[current.pid]
+            return "engine" if is_engine else roots[current.pid]
         current = processes.get(current.parent)
     return None
 
@@ -93,8 +96,8 @@ def _members(processes: dict[int, Process], roots: dict[int, str]) -> dict[int, 
     return {pid: group for pid, group in groups.items() if group}
 
 
-def private_megabytes(roots: dict[int, str]) -> dict[str, float]:
-    """Return the private memory (RssAnon) of the largest process of each kind.
+def private_megabytes(roots: dict[int, str], zygotes: dict[int, str]) -> dict[str, float]:
+    """Return the private memory (RssAnon) of the largest process of each kind. `zygotes` are their engines by pid.
 
     Shared memory is left out: PostgreSQL's buffers are one piece of fixed size that each backend comes to touch.
     """
@@ -103,12 +106,12 @@ def private_megabytes(roots: dict[int, str]) -> dict[str, float]:
     for process in processes.values():
         if group := group_of(process, processes, roots):
             with contextlib.suppress(OSError):  # it ended while we looked
-                kind = _kind(process, processes, group)
+                kind = _kind(process, processes, group, zygotes)
                 largest[kind] = max(largest.get(kind, 0.0), _anonymous_megabytes(process.pid))
     return dict(sorted(largest.items()))
 
 
-def _kind(process: Process, processes: dict[int, Process], group: str) -> str:
+def _kind(process: Process, processes: dict[int, Process], group: str, zygotes: dict[int, str]) -> str:
     parent = processes.get(process.parent)
     below = parent is not None and parent.arguments == process.arguments
     if group == "postgres":
@@ -117,7 +120,8 @@ def _kind(process: Process, processes: dict[int, Process], group: str) -> str:
             return "postgres master"
         return "postgres backend" if "[local]" in title or "(" in title else f"postgres {title.split(' ')[0]}"
     if group == "engine":
-        return "engine child" if below else "engine zygote"
+        engine = zygotes.get(process.parent if below else process.pid, "engine")
+        return f"{engine} child" if below else f"{engine} zygote"
     if group == "web":
         return "web worker" if below else "web master"
     return group

@@ -19,7 +19,7 @@ class RenderAdmin(LookOnlyAdmin):
         "id",
         "status",
         "template_name",
-        "format",
+        "formats",
         "team",
         "attempt",
         "created_at",

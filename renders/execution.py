@@ -10,14 +10,14 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from automette.lib import store
-from renders import statements
+from automette.lib import counters, store
+from renders import inputs, remote_images, statements
 from renders.leases import keeper
 from renders.models import MAX_ATTEMPTS, Render, object_key
 from renders.statements import Claim, StoredFile
 from templates_app import engines
 from workers.errors import RenderError
-from workers.job import Limits, RenderedDocument, RenderJob
+from workers.job import RenderedDocument, RenderedFile
 
 log = structlog.get_logger(__name__)
 
@@ -39,56 +39,49 @@ def execute_render(render_id: str) -> None:
         return
     with keeper.holding(taken, since=asked):
         try:
-            document = _render(taken)
-            file = _store(taken, document)
+            with counters.attempt(taken.engine):
+                document = _render(taken)
+                files = [_store(taken, file) for file in document.files]
         except RenderError as error:
             _end_badly(taken, message=error.message, code=error.code, retry=error.retry)
         except store.StoreUnavailableError as error:
             log.warning("store_unavailable", render_id=render_id, error=str(error))
-            _end_badly(taken, message="The finished file could not be stored.", code="internal", retry=True)
+            _end_badly(taken, message="The file store was not reachable.", code="internal", retry=True)
         else:
-            _finish(taken, document, file)
+            _finish(taken, document, files)
 
 
 def _render(taken: Claim) -> RenderedDocument:
-    job = RenderJob(
-        source=taken.source,
-        data=taken.data.encode(),
-        format=taken.format,
-        # The engine has no clock: a document is dated when it was asked for, the same in every attempt.
-        options={"timestamp": int(taken.created_at.timestamp()), **taken.options},
-        files={},
-        limits=Limits(wall_seconds=settings.TYPST_SECONDS, memory_bytes=settings.TYPST_MEMORY_MB << 20),
-    )
-    connection.close()  # nothing of the database is held while an engine works
-    return engines.pool(taken.engine).render(taken.team_id, job)
+    connection.close()  # nothing of the database is held while files are fetched and an engine works
+    return remote_images.render(engines.pool(taken.engine), taken.team_id, inputs.make_job(taken))
 
 
-def _store(taken: Claim, document: RenderedDocument) -> StoredFile:
+def _store(taken: Claim, file: RenderedFile) -> StoredFile:
     key = object_key(
         render_id=taken.render_id,
         visibility=taken.visibility,
-        extension=document.extension,
+        extension=file.extension,
         attempt=taken.attempt,
     )
     # The permission to upload ends before the lease: once another worker may claim, the store refuses this one.
-    store.put(key, document.content, document.media_type, until=keeper.owned_until(taken) - _STORE_CLOCK_SECONDS)
+    store.put(key, file.content, file.media_type, until=keeper.owned_until(taken) - _STORE_CLOCK_SECONDS)
     return StoredFile(
-        format=taken.format,
+        format=file.extension,
         key=key,
-        media_type=document.media_type,
-        size_bytes=len(document.content),
-        sha256=hashlib.sha256(document.content).hexdigest(),
+        media_type=file.media_type,
+        size_bytes=len(file.content),
+        sha256=hashlib.sha256(file.content).hexdigest(),
     )
 
 
-def _finish(taken: Claim, document: RenderedDocument, file: StoredFile) -> None:
+def _finish(taken: Claim, document: RenderedDocument, files: list[StoredFile]) -> None:
     report = {
         "warnings": list(document.warnings),
         "fonts_asked": list(document.fonts_asked),
         "fonts_used": list(document.fonts_used),
+        "pdf_standards": list(document.standards),
     }
-    if not statements.complete(taken, file=file, pages=document.pages, report=report):
+    if not statements.complete(taken, files=files, pages=document.pages, report=report):
         log.warning("result_superseded", render_id=taken.render_id, attempt=taken.attempt)
 
 
@@ -112,8 +105,9 @@ def delete_superseded_files() -> None:
     for render in finished:
         visible = set(render.files.values_list("key", flat=True))
         written = {
-            object_key(render_id=render.id, visibility=render.visibility, extension=render.format, attempt=attempt)
+            object_key(render_id=render.id, visibility=render.visibility, extension=extension, attempt=attempt)
             for attempt in range(1, render.attempt + 1)
+            for extension in render.all_formats
         }
         store.delete(written - visible)
         Render.objects.filter(pk=render.pk).update(superseded_files_deleted=True)

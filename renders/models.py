@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from accounts.models import Team
 from automette.lib.ids import ID_LENGTH, new_id
-from templates_app.models import Template, TemplateVersion
+from templates_app.models import Engine, Template, TemplateVersion
 
 MAX_ATTEMPTS = 3
 
@@ -51,7 +51,8 @@ class Render(models.Model):
 
     A claim raises `attempt` and takes a lease; when the lease ends, another worker may claim. Whatever changes a
     running row names the attempt it belongs to, so a worker that comes late changes nothing. At most MAX_ATTEMPTS
-    attempts. `ring_at` is when the sweeper looks at the row again. Finished rows never change.
+    attempts. `ring_at` is when the sweeper looks at the row again. A pending row without it is throttled: nobody
+    rings for it before another render of its team has ended (`renders.shares`). Finished rows never change.
     """
 
     class Status(models.TextChoices):
@@ -113,6 +114,16 @@ class Render(models.Model):
             models.Index(fields=["team", "template", "-id"], name="render_by_team_template"),
             models.Index(fields=["ring_at"], name="render_to_ring", condition=Q(status__in=["pending", "running"])),
             models.Index(
+                fields=["team", "queue"],
+                name="render_under_way",
+                condition=Q(status__in=["pending", "running"], ring_at__isnull=False),
+            ),
+            models.Index(
+                fields=["team", "queue", "id"],
+                name="render_throttled",
+                condition=Q(status="pending", ring_at__isnull=True),
+            ),
+            models.Index(
                 fields=["finished_at"],
                 name="render_to_clean",
                 condition=Q(attempt__gt=1, superseded_files_deleted=False),
@@ -127,7 +138,8 @@ class Render(models.Model):
             models.CheckConstraint(condition=Q(attempt__lte=MAX_ATTEMPTS), name="render_attempts_bounded"),
             models.CheckConstraint(
                 condition=Q(status__in=["completed", "failed"], finished_at__isnull=False, ring_at__isnull=True)
-                | Q(status__in=["pending", "running"], finished_at__isnull=True, ring_at__isnull=False),
+                | Q(status="pending", finished_at__isnull=True)
+                | Q(status="running", finished_at__isnull=True, ring_at__isnull=False),
                 name="render_finished_iff_final",
             ),
             models.CheckConstraint(
@@ -148,6 +160,11 @@ class Render(models.Model):
         return self.status not in self.OPEN
 
     @property
+    def is_throttled(self) -> bool:
+        """Whether it waits for other renders of its team to end; no message may be sent for it."""
+        return self.status == self.Status.PENDING and self.ring_at is None
+
+    @property
     def data_object(self) -> dict[str, Any]:
         """What the caller sent, parsed again."""
         value: dict[str, Any] = json.loads(self.data)
@@ -160,11 +177,29 @@ class Render(models.Model):
     @property
     def url(self) -> str | None:
         """Where the finished file is: for everybody, or through the API with a key."""
+        if self.visibility == self.Visibility.SECURE and self.status == self.Status.COMPLETED:
+            return f"{self.self_url}?download=true"
+        return self.url_of(self.format)
+
+    def url_of(self, format: str) -> str | None:  # noqa: A002 (the API's word)
+        """Where the finished file of this format is."""
         if self.status != self.Status.COMPLETED:
             return None
         if self.visibility == self.Visibility.SECURE:
-            return f"{self.self_url}?download=true"
-        return f"{settings.CDN_BASE_URL}/renders/{self.id}.{self.format}"
+            return f"{self.self_url}?download=true&format={format}"
+        return f"{settings.CDN_BASE_URL}/renders/{self.id}.{format}"
+
+    @property
+    def all_formats(self) -> list[str]:
+        """Every format asked for, the main one first; rows from before there could be several name only that one."""
+        return self.formats or [self.format]
+
+    @property
+    def format_files(self) -> list[dict[str, str | None]] | None:
+        """Each format with its address, for the engine that can make several at once."""
+        if self.engine != Engine.DOCX:
+            return None
+        return [{"format": each, "url": self.url_of(each)} for each in self.all_formats]
 
 
 class RenderFile(models.Model):

@@ -3,10 +3,22 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from automette.lib.serializer_fields import ObjectField, StrictBooleanField, TextField, TimestampField, WordField
+from automette.lib.serializer_fields import (
+    AnyJSONField,
+    ObjectField,
+    StrictBooleanField,
+    TextField,
+    TimestampField,
+    WordField,
+)
 from renders.models import Render
 
 _ALL_FORMATS = ["pdf", "png", "svg", "jpg", "webp", "docx"]
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "enum": ["pdf", "docx"]}})
+class FormatsField(AnyJSONField):
+    """Judged by the service, which knows the engine: whatever stands here is ignored for the others."""
 
 
 class RenderCreateSerializer(serializers.Serializer[Any]):
@@ -20,10 +32,16 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="One that the template's engine can make; default its first.",
     )
+    formats = FormatsField(
+        required=False,
+        allow_null=True,
+        help_text="Only for DOCX: one or both, the main one first; default `format`, else `pdf`. One credit in all.",
+    )
     options = ObjectField(
         required=False,
         help_text="What the engine offers, for Typst: `pdf_standard` (such as `a-2b`), `ppi` (36 to 600) and `page` "
-        "for pictures, `timestamp` (seconds since 1970) to get the same bytes every time.",
+        "for pictures, `timestamp` (seconds since 1970) to get the same bytes every time; for DOCX: `locale` "
+        "(such as `de`) and `pdf_standard`.",
     )
     webhook_url = TextField(required=False, allow_null=True, max_length=2000, help_text="Must begin with https://.")
     filename_pattern = TextField(required=False, allow_null=True, max_length=300)
@@ -78,10 +96,18 @@ class RenderListSerializer(serializers.Serializer[Any]):
     next_cursor = serializers.CharField(allow_null=True)
 
 
+class FormatFileSerializer(serializers.Serializer[Any]):
+    format = serializers.CharField()
+    url = serializers.CharField(allow_null=True, help_text="null until the render is completed.")
+
+
 class RenderCreatedSerializer(RenderListItemSerializer):
     """The answer of a creating POST."""
 
     data = ObjectField(source="data_object", read_only=True)  # type: ignore[assignment]
+    files = FormatFileSerializer(
+        source="format_files", many=True, required=False, help_text="Only for DOCX: one for each format."
+    )
 
     class Meta(RenderListItemSerializer.Meta):
         fields = [
@@ -94,7 +120,15 @@ class RenderCreatedSerializer(RenderListItemSerializer):
             "template_name",
             "data",
             "created_at",
+            "files",
         ]
+
+    def to_representation(self, instance: Render) -> dict[str, Any]:
+        """Leave `files` out where there can be only one."""
+        answer = super().to_representation(instance)
+        if answer["files"] is None:
+            del answer["files"]
+        return answer
 
 
 class RenderFailedSerializer(serializers.Serializer[Any]):

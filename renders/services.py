@@ -21,7 +21,7 @@ from renders.filenames import content_disposition, make_filename
 from renders.models import Job, Render, RenderFile
 from renders.statements import TemplateInUse
 from renders.tasks import run_render
-from templates_app.models import FORMATS
+from templates_app.models import FORMATS, Engine
 
 _POLL_SECONDS: Final = 2
 
@@ -34,6 +34,7 @@ def create_render(
     data: dict[str, Any],
     visibility: str = Render.Visibility.PUBLIC,
     format: str | None = None,  # noqa: A002 (the API's word)
+    formats: Any = None,
     options: dict[str, Any] | None = None,
     webhook_url: str | None = None,
     filename_pattern: str | None = None,
@@ -41,6 +42,7 @@ def create_render(
 ) -> Render:
     """Charge one credit and start a render; each call makes another one.
 
+    `formats`, where it goes before `format`, is for DOCX; the other engines ignore whatever it is.
     With `wait_seconds` the call waits that long for the end and returns the row as it is then; it does not wait when
     the broker is away, since the render may start late then. Raises NotFoundError,
     InvalidValueError, InsufficientCreditsError; nothing is created then.
@@ -50,7 +52,7 @@ def create_render(
         raise NotFoundError
     write_json(options or {}, field="options")  # refuses what the database cannot hold
     interactive = wait_seconds > 0 and waiter.waiting() < settings.SYNC_WAITERS
-    chosen_format = _choose_format(template, format)
+    chosen_formats = _choose_formats(template, format, formats)
     render = Render(
         id=new_id(),
         team=team,
@@ -59,7 +61,8 @@ def create_render(
         template_version_id=template.version_id,
         template_name=template.name,
         engine=template.engine,
-        format=chosen_format,
+        format=chosen_formats[0],
+        formats=chosen_formats,
         visibility=visibility,
         data=write_json(data, field="data"),
         options=options or {},
@@ -67,11 +70,11 @@ def create_render(
             pattern=filename_pattern or template.filename_pattern,
             template_name=template.name,
             data=data,
-            extension=chosen_format,
+            extension=chosen_formats[0],
             now=dt.datetime.now(dt.UTC),
         ),
         webhook_url=webhook_url,
-        queue="interactive" if interactive else "async",
+        queue="interactive" if interactive else "docx" if template.engine == Engine.DOCX else "async",
         status=Render.Status.PENDING,
     )
     task_id, finished = waiter.expect(render.id) if interactive else (None, None)
@@ -89,11 +92,17 @@ def create_render(
             waiter.forget(task_id)
 
 
-def _choose_format(template: TemplateInUse, wanted: str | None) -> str:
+def _choose_formats(template: TemplateInUse, wanted: str | None, several: Any) -> list[str]:
+    """Return what is to be made, the main format first. Raises InvalidValueError."""
     formats = FORMATS[template.engine]
+    if template.engine == Engine.DOCX and several is not None:
+        known = isinstance(several, list) and all(isinstance(each, str) and each in formats for each in several)
+        if not known or not several or len(set(several)) < len(several):
+            raise InvalidValueError('formats: Must be ["pdf"], ["docx"] or both.')
+        return list(several)
     if wanted is not None and wanted not in formats:
         raise InvalidValueError(f"format: {template.engine} templates can be rendered as {', '.join(formats)}.")
-    return wanted or formats[0]
+    return [wanted or formats[0]]
 
 
 def _wait(render: Render, wait: Any, seconds: float) -> Render:
@@ -123,7 +132,7 @@ def download_url(*, render: Render, format: str | None = None) -> str:  # noqa: 
     """
     if not render.is_finished:
         raise TooEarlyError("The render is not finished yet. Ask again in a moment.")
-    file = render.files.filter(**({"format": format} if format else {})).order_by("id").first()
+    file = render.files.filter(format=format or render.format).first()
     if file is None:
         raise NotFoundError
     if render.visibility == Render.Visibility.PUBLIC:

@@ -51,22 +51,30 @@ WITH account AS (
     INSERT INTO renders_job (id, team_id, source) SELECT %(job)s, %(team)s, %(source)s FROM account
 )
 INSERT INTO renders_render (
-    id, team_id, job_id, template_id, template_version_id, template_name, engine, format, visibility, data,
-    options, filename, webhook_url, queue, status, attempt, rings, error_code, report, superseded_files_deleted,
-    ring_at)
+    id, team_id, job_id, template_id, template_version_id, template_name, engine, format, formats, visibility,
+    data, options, filename, webhook_url, queue, status, attempt, rings, error_code, report,
+    superseded_files_deleted, ring_at)
 SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, %(engine)s, %(format)s,
-    %(visibility)s, %(data)s, %(options)s::jsonb,
-    %(filename)s, %(webhook_url)s, %(queue)s, 'pending', 0, 0, '', '{}', false,
-    statement_timestamp() + interval '5 seconds'
+    %(formats)s::text[], %(visibility)s, %(data)s, %(options)s::jsonb,
+    %(filename)s, %(webhook_url)s, %(queue)s::text, 'pending', 0, 0, '', '{}', false,
+    CASE WHEN %(at_once)s::int > 0 AND %(at_once)s::int <= (
+        SELECT count(*) FROM (
+            SELECT FROM renders_render
+            WHERE team_id = %(team)s AND queue = %(queue)s::text
+                AND status IN ('pending', 'running') AND ring_at IS NOT NULL
+            LIMIT %(at_once)s::int
+        ) AS under_way
+    ) THEN NULL ELSE statement_timestamp() + interval '5 seconds' END
 FROM account
-RETURNING created_at
+RETURNING created_at, ring_at
 """
 
 
-def accept(render: Render, *, source: str, actor: str) -> bool:
-    """Charge one credit and create the job and the render; set `created_at` on the given row.
+def accept(render: Render, *, source: str, actor: str, at_once: int = 0) -> bool:
+    """Charge one credit and create the job and the render; set `created_at` and `ring_at` on the given row.
 
-    Returns False, with nothing created, when the team has no credit left.
+    With `at_once` it is throttled when so many renders of the team are under way in its queue (`renders.shares`):
+    then no message may be sent. Returns False, with nothing created, when the team has no credit left.
     """
     values = {
         "id": render.id,
@@ -79,18 +87,29 @@ def accept(render: Render, *, source: str, actor: str) -> bool:
         "template_name": render.template_name,
         "engine": render.engine,
         "format": render.format,
+        "formats": render.formats,
         "visibility": render.visibility,
         "data": render.data,
         "options": json.dumps(render.options),
         "filename": render.filename,
         "webhook_url": render.webhook_url,
         "queue": render.queue,
+        "at_once": at_once,
     }
     row = _one(_ACCEPT, values)
     if row is None:
         return False
-    render.created_at = row[0]
+    render.created_at, render.ring_at = row
     return True
+
+
+class AssetInUse(NamedTuple):
+    """A file that a render finds by its name; `own` when it belongs to the template, not to the whole team."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    own: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,6 +126,11 @@ class Claim:
     options: dict[str, Any]
     created_at: dt.datetime
     source: str
+    formats: list[str]
+    version_files: dict[str, str]
+    assets: tuple[AssetInUse, ...]
+    fonts: tuple[str, ...]
+    queue: str
 
 
 _CLAIM: Final = """
@@ -119,7 +143,14 @@ FROM templates_app_templateversion AS version
 WHERE render.id = %(id)s AND version.id = render.template_version_id AND render.attempt < %(max_attempts)s
     AND (render.status = 'pending' OR (render.status = 'running' AND render.lease_expires_at < statement_timestamp()))
 RETURNING render.id, render.attempt, render.team_id, render.engine, render.format, render.visibility, render.data,
-    render.options::text, render.created_at, version.source
+    render.options::text, render.created_at, version.source, render.formats, version.files::text, (
+        SELECT json_agg(json_build_array(asset.name, asset.sha256, asset.size_bytes, asset.template_id IS NOT NULL)
+            ORDER BY asset.name, asset.template_id)::text
+        FROM templates_app_asset AS asset
+        WHERE asset.team_id = render.team_id
+            AND (asset.template_id = version.template_id OR asset.template_id IS NULL)
+    ), (SELECT array_agg(font.sha256 ORDER BY font.sha256) FROM templates_app_font AS font
+        WHERE font.team_id = render.team_id), render.queue
 """
 
 
@@ -129,7 +160,13 @@ def claim(render_id: str, *, lease_seconds: float) -> Claim | None:
     if row is None:
         return None
     claimed = dict(zip((field.name for field in dataclasses.fields(Claim)), row, strict=True))
-    return Claim(**{**claimed, "options": json.loads(claimed["options"])})
+    parsed = {
+        "options": json.loads(claimed["options"]),
+        "version_files": json.loads(claimed["version_files"]),
+        "assets": tuple(AssetInUse(*asset) for asset in json.loads(claimed["assets"] or "[]")),
+        "fonts": tuple(claimed["fonts"] or ()),
+    }
+    return Claim(**{**claimed, **parsed})
 
 
 _RENEW: Final = """
@@ -184,19 +221,21 @@ WITH done AS (
     RETURNING id
 )
 INSERT INTO renders_renderfile (render_id, format, key, media_type, size_bytes, sha256)
-SELECT id, %(format)s, %(key)s, %(media_type)s, %(size_bytes)s, %(sha256)s FROM done
+SELECT done.id, file.format, file.key, file.media_type, file.size_bytes, file.sha256
+FROM done, unnest(%(format)s::text[], %(key)s::text[], %(media_type)s::text[], %(size_bytes)s::bigint[],
+    %(sha256)s::text[]) AS file (format, key, media_type, size_bytes, sha256)
 RETURNING render_id
 """
 
 
-def complete(taken: Claim, *, file: StoredFile, pages: int, report: dict[str, Any]) -> bool:
-    """Make the file visible and end the render; False when a newer attempt owns it (drop the result)."""
+def complete(taken: Claim, *, files: Sequence[StoredFile], pages: int, report: dict[str, Any]) -> bool:
+    """Make the files visible and end the render; False when a newer attempt owns it (drop the result)."""
     values = {
         "id": taken.render_id,
         "attempt": taken.attempt,
         "pages": pages,
         "report": json.dumps(report),
-        **dataclasses.asdict(file),
+        **{field.name: [getattr(file, field.name) for file in files] for field in dataclasses.fields(StoredFile)},
     }
     return _one(_COMPLETE, values) is not None
 

@@ -2,7 +2,7 @@
 
 Any number of sweepers may run: rows are taken with SKIP LOCKED. A row is rung again after 5 s, then 10, 20, 40,
 60 s. A render that only waits its turn in a long queue would be rung needlessly, so while its queue still holds
-many messages, only rows of more than a minute are.
+many messages, only rows of more than a minute are. Throttled renders are rung for when their team has a free place.
 """
 
 from typing import Any, Final
@@ -13,14 +13,16 @@ from django.conf import settings
 from django.db import connection
 
 from automette.lib.tasks import send
-from renders import statements
+from credits.limits import limits_of
+from renders import shares, statements
 from renders.models import MAX_ATTEMPTS
 from renders.tasks import run_render
 
 log = structlog.get_logger(__name__)
 
 _LONG_QUEUE: Final = 50
-_BOUNDS: Final = {"max_attempts": MAX_ATTEMPTS, "batch": 300}
+_BATCH: Final = 300
+_BOUNDS: Final = {"max_attempts": MAX_ATTEMPTS, "batch": _BATCH}
 
 _DUE: Final = """
 UPDATE renders_render AS render
@@ -50,6 +52,7 @@ def sweep() -> int:
     """Do one round; return how many renders were due. Raises DatabaseError and RedisError."""
     _end_used_up()
     due = _query(_DUE, {"long": _long_queues(), **_BOUNDS})
+    due += _release_throttled()
     for render_id, queue in due:
         # A broker that hangs costs seconds per message: the rest of this round is due again soon anyway.
         if not send(run_render, queue=queue, kwargs={"render_id": render_id}):
@@ -68,6 +71,15 @@ def _end_used_up() -> None:
             code="internal",
         )
         log.error("render_given_up", render_id=render_id, attempt=attempt)
+
+
+def _release_throttled() -> list[shares.Released]:
+    """Fill the places that nobody has filled; where there is no limit any more, a batch at a time."""
+    found = [
+        shares.Share(team_id, queue, limits_of(team_id).running_renders or _BATCH)
+        for team_id, queue in shares.with_throttled()
+    ]
+    return shares.release(found, most=_BATCH)
 
 
 def _long_queues() -> list[str]:

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from accounts.admin import LookOnlyAdmin
-from templates_app.models import Template, TemplateVersion
+from templates_app.models import Asset, Font, Template, TemplateVersion
 
 
 @admin.register(Template)
@@ -17,3 +17,17 @@ class TemplateVersionAdmin(LookOnlyAdmin):
     list_display = ["template", "number", "created_at"]
     list_select_related = ["template"]
     search_fields = ["template__name", "template__id"]
+
+
+@admin.register(Asset)
+class AssetAdmin(LookOnlyAdmin):
+    list_display = ["name", "team", "template", "media_type", "size_bytes", "updated_at"]
+    list_select_related = ["team", "template"]
+    search_fields = ["name", "id", "team__name", "template__id", "sha256"]
+
+
+@admin.register(Font)
+class FontAdmin(LookOnlyAdmin):
+    list_display = ["filename", "families", "team", "size_bytes", "created_at"]
+    list_select_related = ["team"]
+    search_fields = ["filename", "families", "id", "team__name", "sha256"]

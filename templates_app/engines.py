@@ -1,7 +1,7 @@
 """The engine pools of this worker process: started once, in the main thread, before the first task."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import rendercv_fonts
 import structlog
@@ -9,11 +9,18 @@ from celery.signals import worker_init, worker_shutdown
 from django.conf import settings
 
 from automette.lib import worker_status
+from templates_app.models import Engine
+from workers.docx.office import find_program
 from workers.engines.registry import ENGINES
-from workers.pool import EnginePool
+from workers.job import Limits
+from workers.pool import DEFAULT_MAX_JOBS, DEFAULT_MAX_RSS_BYTES, EnginePool
 
 log = structlog.get_logger(__name__)
 _pools: dict[str, EnginePool] = {}
+
+# LibreOffice begins with 270 MB and gains one to three with every conversion.
+_WORD_MAX_JOBS: Final = 200
+_WORD_MAX_RSS_BYTES: Final = 600 << 20
 
 
 def start() -> None:
@@ -22,11 +29,22 @@ def start() -> None:
         _start(engine)
 
 
+def limits(engine: str) -> Limits:
+    """Return what one document of this engine may use."""
+    if engine == Engine.DOCX:
+        return Limits(wall_seconds=settings.DOCX_SECONDS, memory_bytes=settings.DOCX_MEMORY_MB << 20)
+    return Limits(wall_seconds=settings.TYPST_SECONDS, memory_bytes=settings.TYPST_MEMORY_MB << 20)
+
+
 def _start(engine: str) -> None:
+    is_word = engine == Engine.DOCX
     pool = EnginePool(
         engine=engine,
         children=settings.ENGINE_CHILDREN,
-        font_paths=[Path(rendercv_fonts.__file__).parent],
+        max_jobs=_WORD_MAX_JOBS if is_word else DEFAULT_MAX_JOBS,
+        max_rss_bytes=_WORD_MAX_RSS_BYTES if is_word else DEFAULT_MAX_RSS_BYTES,
+        memory_bytes=limits(engine).memory_bytes,
+        font_paths=font_paths(),
         package_path=Path(settings.TYPST_PACKAGE_PATH) if settings.TYPST_PACKAGE_PATH else None,
         allow_unsafe=settings.AUTOMETTE_UNSAFE_RENDERER,
     )
@@ -36,6 +54,11 @@ def _start(engine: str) -> None:
     log.info("engine_started", engine=engine, isolation=status["isolation"])
     if status["unsafe"]:
         log.warning("engine_not_isolated", engine=engine, missing=status["missing"])
+
+
+def font_paths() -> list[Path]:
+    """Return the folders of fonts, those that come with the installation first: they decide where names meet."""
+    return [Path(rendercv_fonts.__file__).parent, *(folder for folder in settings.FONT_PATHS if folder.is_dir())]
 
 
 def stop() -> None:
@@ -61,7 +84,7 @@ def _start_with_worker(**_: object) -> None:
     except Exception as error:  # Celery's signals swallow exceptions, and a worker without engines must not run
         log.critical("worker_refuses_to_start", reason=str(error))
         raise SystemExit(f"This worker does not start: {error}") from error
-    worker_status.report_for_ever(status)
+    worker_status.report_for_ever(status, libreoffice=find_program() is not None)
 
 
 @worker_shutdown.connect

@@ -21,6 +21,8 @@ FORMATS: dict[str, tuple[str, ...]] = {
     Engine.DOCX: ("pdf", "docx"),
 }
 
+WORD_FILE = "template.docx"  # the name of a Word template among the files of its version
+
 
 class Template(models.Model):
     """The blueprint of documents. Its source lives in versions; `current_version` is what renders use.
@@ -118,6 +120,12 @@ class Font(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="fonts", db_index=False)
     filename = models.CharField(max_length=200)
     families: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
+    faces: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(
+        default=list, db_default=Value([], models.JSONField()), help_text="Family, style and weight of each face."
+    )
+    warnings: "models.JSONField[list[str], list[str]]" = models.JSONField(
+        default=list, db_default=Value([], models.JSONField()), help_text="What it cannot be used for, in sentences."
+    )
     size_bytes = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -1,4 +1,4 @@
-"""What a template's source may be, by engine: Typst is text, a Canvas document is a JSON object."""
+"""What a template's source may be, by engine: Typst is text, a Canvas document is a JSON object, DOCX is a file."""
 
 from typing import Any, Final
 
@@ -10,18 +10,20 @@ from templates_app.models import Engine
 from workers.engines.canvas.schema import check_document
 from workers.errors import TemplateError
 
-READY_ENGINES: Final = (Engine.TYPST, Engine.CANVAS)
+READY_ENGINES: Final = (Engine.TYPST, Engine.CANVAS, Engine.DOCX)
+NO_WORD_IN_JSON: Final = (
+    "A docx template is a Word file: send it as multipart/form-data with `name`, `engine` and `file`."
+)
 
 
 def source_text(engine: str, source: str | dict[str, Any]) -> str:
     """Return the source as it is kept. A Canvas document is checked, and may come as an object or as its text.
 
-    Raises InvalidValueError for an engine this server does not have, a source of the wrong kind, and a Canvas
-    document that could not be drawn.
+    Raises InvalidValueError for a source of the wrong kind, a Word file among them, and a Canvas document that
+    could not be drawn.
     """
-    if engine not in READY_ENGINES:
-        ready = ", ".join(READY_ENGINES)
-        raise InvalidValueError(f"engine: this server cannot render {engine} templates; it has: {ready}.")
+    if engine == Engine.DOCX:
+        raise InvalidValueError(f"engine: {NO_WORD_IN_JSON}")
     if engine == Engine.TYPST:
         if not isinstance(source, str):
             raise InvalidValueError("source: Must be a string of Typst.")

@@ -5,18 +5,23 @@ from rest_framework.views import APIView
 
 from accounts.authentication import ApiRequest
 from automette.lib.errors import NotFoundError
-from automette.lib.http import parse, parse_query
-from automette.openapi import AUTH_ERRORS, BODY_ERRORS, INVALID, NOT_FOUND
+from automette.lib.http import StrictJSONParser, parse, parse_query
+from automette.lib.uploads import UploadParser, is_upload
+from automette.openapi import AUTH_ERRORS, BODY_ERRORS, INVALID, NOT_FOUND, UNAVAILABLE
 from templates_app.serializers import (
+    TemplateCreatedSerializer,
     TemplateCreateSerializer,
     TemplateListItemSerializer,
     TemplateListQuerySerializer,
     TemplateSerializer,
+    TemplateUploadSerializer,
 )
-from templates_app.services import create_template
+from templates_app.services import create_template, upload_template
 
 
 class TemplateListView(APIView):
+    parser_classes = [StrictJSONParser, UploadParser]
+
     @extend_schema(
         operation_id="list_templates",
         summary="List templates, oldest first",
@@ -32,14 +37,24 @@ class TemplateListView(APIView):
     @extend_schema(
         operation_id="create_template",
         summary="Create a template",
-        request=TemplateCreateSerializer,
-        responses={201: TemplateSerializer, **AUTH_ERRORS, **BODY_ERRORS, **NOT_FOUND},
+        request={"application/json": TemplateCreateSerializer, UploadParser.media_type: TemplateUploadSerializer},
+        responses={201: TemplateCreatedSerializer, **AUTH_ERRORS, **BODY_ERRORS, **NOT_FOUND, **UNAVAILABLE},
         tags=["Templates"],
     )
     def post(self, request: ApiRequest) -> Response:
+        if is_upload(request):
+            return _upload(request)
         body = parse(TemplateCreateSerializer, request)
         template = create_template(team=request.auth.team, actor=str(request.auth), **body)
         return Response(TemplateSerializer(template).data, status=status.HTTP_201_CREATED)
+
+
+def _upload(request: ApiRequest) -> Response:
+    body = parse(TemplateUploadSerializer, request)
+    content = body.pop("file").content
+    template, warnings = upload_template(team=request.auth.team, actor=str(request.auth), content=content, **body)
+    answer = {**TemplateSerializer(template).data, "warnings": warnings}
+    return Response(answer, status=status.HTTP_201_CREATED)
 
 
 class TemplateView(APIView):

@@ -124,7 +124,7 @@ def other_api(new_api) -> Api:
 
 @pytest.fixture
 def nothing_changes(database):
-    """A context at whose end the teams must have the same templates, renders, jobs, credits and ledger as before."""
+    """A context at whose end the teams must have the same templates, files, renders, jobs and credits as before."""
 
     @contextlib.contextmanager
     def watch(*apis: Api) -> Iterator[None]:
@@ -136,7 +136,7 @@ def nothing_changes(database):
 
 
 def _footprint(team: Team) -> tuple:
-    counted = (team.templates, team.renders, team.jobs, team.ledger_entries, team.projects)
+    counted = (team.templates, team.renders, team.jobs, team.ledger_entries, team.projects, team.assets, team.fonts)
     versions = TemplateVersion.objects.filter(template__team=team)
     return CreditAccount.objects.get(team=team).credit_balance, *(rows.count() for rows in (*counted, versions))
 
@@ -189,7 +189,7 @@ class Processes:
         self.running.append(process)
         return process
 
-    def worker(self, name="worker", queues="interactive,async,bulk,docx", **environment):
+    def worker(self, name="worker", queues="interactive,async,docx,bulk", **environment):
         arguments = ["-m", "celery", "-A", "automette", "worker", "--pool", "threads", "--concurrency", "4"]
         flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
         return self.start(name, *arguments, "-Q", queues, *flags, "-n", f"{name}@%h", **environment)

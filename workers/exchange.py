@@ -149,15 +149,23 @@ def _read_files(
     formats = rules.parts.get(format_name, (format_name,))
     sizes = head.get("sizes", [len(content)])
     files, start = [], 0
-    for name, size in zip(formats, sizes, strict=False):
-        part = content[start : start + size] if isinstance(size, int) and size > 0 else b""
-        if not rules.signatures[name].match(part):
-            break
-        files.append(RenderedFile(part, rules.media_types[name], name))
+    for name, size in zip(formats, sizes, strict=True) if _are_sizes(sizes, len(formats), len(content)) else ():
+        part = content[start : start + size]
+        if rules.signatures[name].match(part):
+            files.append(RenderedFile(part, rules.media_types[name], name))
         start += size
-    if len(files) != len(formats) or start != len(content):
+    if len(files) != len(formats):
         raise EngineError("the typesetter gave something that is not a document")
     return tuple(files)
+
+
+def _are_sizes(sizes: Any, count: int, total: int) -> bool:
+    return (
+        isinstance(sizes, list)
+        and len(sizes) == count
+        and all(isinstance(size, int) and size > 0 for size in sizes)
+        and sum(sizes) == total
+    )
 
 
 def explain_death(status: int | None, limits: Limits, rules: EngineRules) -> RenderError:
@@ -214,4 +222,6 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
-    return str(value)[:_MAX_MESSAGE_CHARACTERS]
+    """A text that a database takes, whatever a hostile child has sent."""
+    text = str(value)[:_MAX_MESSAGE_CHARACTERS].replace("\0", "\ufffd")
+    return text.encode(errors="replace").decode()

@@ -50,3 +50,13 @@ class TooEarlyError(DomainError):
     """The file is asked for before the render has finished."""
 
     code = "too_early"
+
+
+class RateLimitedError(DomainError):
+    """The team asks for too much at once; after `retry_after` seconds (at least 1) the same call may succeed."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = max(1, retry_after)

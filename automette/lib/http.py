@@ -12,7 +12,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from automette.lib.errors import DomainError, InvalidValueError, MalformedRequestError
+from automette.lib import store
+from automette.lib.errors import DomainError, InvalidValueError, MalformedRequestError, RateLimitedError
 from automette.lib.json_text import read_json
 from automette.lib.request_id import request_id_of
 
@@ -25,7 +26,10 @@ STATUS_OF: Final = {
     "invalid_value": 422,
     "too_early": 425,
     "too_large": 413,
+    "rate_limited": 429,
+    "worker_unavailable": 503,
 }
+SERVICE_UNAVAILABLE: Final = 503
 _MISSING: Final = {"required", "null", "blank"}
 
 S = TypeVar("S", bound=serializers.Serializer[Any])
@@ -107,14 +111,16 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
     """Turn whatever a view raised into the contract's error answer; unknown exceptions go on to the 500 page."""
     if isinstance(exception, DomainError):
         body = error_body(exception.message, exception.detail, **exception.extra)
-        return Response(body, status=STATUS_OF[exception.code])
+        status = STATUS_OF[exception.code]
+        return Response(body, status, headers=_retry_after(exception, status))
     if isinstance(exception, Http404 | PermissionDenied):
         return Response(error_body("Not found."), status=404)
     if isinstance(exception, RequestDataTooBig):
         return Response(error_body("The body is too large."), status=413)
-    if isinstance(exception, OperationalError | InterfaceError):
-        log.error("database_unavailable", error=str(exception))
-        return Response(error_body("The database is not reachable. Try again."), 503, headers={"Retry-After": "2"})
+    if isinstance(exception, OperationalError | InterfaceError | store.StoreUnavailableError):
+        part = "file store" if isinstance(exception, store.StoreUnavailableError) else "database"
+        log.error("part_unavailable", part=part, error=str(exception))
+        return Response(error_body(f"The {part} is not reachable. Try again."), 503, headers={"Retry-After": "2"})
     if isinstance(exception, exceptions.APIException):
         headers = {}
         if getattr(exception, "auth_header", None):
@@ -123,6 +129,12 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
             headers["Retry-After"] = str(int(exception.wait))  # type: ignore[attr-defined]
         return Response(error_body(_sentence(exception)), exception.status_code, headers=headers)
     return None
+
+
+def _retry_after(error: DomainError, status: int) -> dict[str, str]:
+    if isinstance(error, RateLimitedError):
+        return {"Retry-After": str(error.retry_after)}
+    return {"Retry-After": "2"} if status == SERVICE_UNAVAILABLE else {}
 
 
 def _sentence(exception: exceptions.APIException) -> str:

@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 
 from automette.lib.errors import InvalidValueError
@@ -14,13 +15,22 @@ def page_by_id(
 ) -> tuple[list[M], str | None]:
     """Return up to `limit` rows, newest (highest id) first, after the row named by `cursor`, and the next cursor.
 
-    Ids begin with the time, so their order is the order of creation. Raises InvalidValueError for a cursor that is
-    no row of `known`.
+    Ids begin with the time, or count up, so their order is the order of creation. Raises InvalidValueError for a
+    cursor that is no row of `known`.
     """
     if cursor is not None:
-        if not known.filter(pk=cursor).exists():
+        if not _may_be_id(known, cursor) or not known.filter(pk=cursor).exists():
             raise InvalidValueError("cursor: unknown. Take the value of next_cursor from the page before.")
         rows = rows.filter(pk__lt=cursor)
     page = list(rows.order_by("-pk")[: limit + 1])
     more = len(page) > limit
     return page[:limit], (str(page[limit - 1].pk) if more else None)
+
+
+def _may_be_id(rows: QuerySet[M], cursor: str) -> bool:
+    """Tell whether an id of these rows may read so: where ids are numbers, `12`, but not `x`, `012` or `1_2`."""
+    key = rows.model._meta.pk  # noqa: SLF001 (documented under this name)
+    try:
+        return str(key.to_python(cursor)) == cursor
+    except ValidationError:
+        return False

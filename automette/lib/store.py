@@ -5,6 +5,7 @@ expires together with the worker's lease. So the store itself refuses the late u
 suspended, and the bytes of a finished render never change.
 """
 
+import datetime as dt
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -98,6 +99,31 @@ def stream(key: str, *, byte_range: str | None = None) -> tuple[dict[str, Any], 
     return answer, answer["Body"].iter_chunks(_CHUNK)
 
 
+def get(key: str) -> bytes:
+    """Return a whole object, of a size that fits into memory. Raises ObjectMissingError, StoreUnavailableError."""
+    _, chunks = stream(key)
+    try:
+        return b"".join(chunks)
+    except BotoCoreError as error:
+        raise StoreUnavailableError(str(error)) from error
+
+
+def modified_at(key: str) -> dt.datetime | None:
+    """Return when an object was last stored, by the store's clock; None when there is none of that name.
+
+    Raises StoreUnavailableError.
+    """
+    try:
+        at: dt.datetime = _s3().head_object(Bucket=settings.S3_BUCKET, Key=key)["LastModified"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+            return None
+        raise StoreUnavailableError(str(error)) from error
+    except BotoCoreError as error:
+        raise StoreUnavailableError(str(error)) from error
+    return at
+
+
 def presigned_url(key: str, *, media_type: str, disposition: str, seconds: int) -> str:
     """Return a URL that gives the object without a key for `seconds`, under the given file name."""
     parameters = {
@@ -125,6 +151,16 @@ def list_keys(prefix: str) -> list[str]:
     """Return the names below a prefix (for checks and clean-up)."""
     pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=settings.S3_BUCKET, Prefix=prefix)
     return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+def keys_older_than(prefix: str, before: dt.datetime) -> Iterator[str]:
+    """Give the names below a prefix, in order, of what was stored before that time. Raises StoreUnavailableError."""
+    pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=settings.S3_BUCKET, Prefix=prefix)
+    try:
+        for page in pages:
+            yield from (item["Key"] for item in page.get("Contents", []) if item["LastModified"] < before)
+    except (ClientError, BotoCoreError) as error:
+        raise StoreUnavailableError(str(error)) from error
 
 
 def check() -> None:

@@ -18,16 +18,26 @@ _PATIENCE_SECONDS: Final = 0.5
 
 
 def send(
-    task: Task, *, queue: str, kwargs: dict[str, Any], task_id: str | None = None, with_result: bool = False
+    task: Task,
+    *,
+    queue: str,
+    kwargs: dict[str, Any],
+    task_id: str | None = None,
+    with_result: bool = False,
+    expires: float | None = None,
 ) -> bool:
-    """Publish now; return whether the broker took it. A refusal is logged: the sweeper rings again."""
+    """Publish now; return whether the broker took it. A refusal is logged: the sweeper rings again.
+
+    A worker that comes to the message after `expires` seconds drops it.
+    """
     if not connection.in_atomic_block:
         connection.close()  # back to the pool: a broker that hangs must not use the database up
     if not _publishing.acquire(timeout=_PATIENCE_SECONDS):
         log.warning("publish_skipped", task=task.name, queue=queue)
         return False
     try:
-        task.apply_async(kwargs=kwargs, queue=queue, task_id=task_id, ignore_result=not with_result)
+        options: dict[str, Any] = {} if expires is None else {"expires": expires}
+        task.apply_async(kwargs=kwargs, queue=queue, task_id=task_id, ignore_result=not with_result, **options)
     except (OperationalError, RedisError, OSError) as error:
         log.warning("publish_failed", task=task.name, queue=queue, error=type(error).__name__)
         return False

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import threading
 import time
@@ -26,7 +25,7 @@ def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
-def report_for_ever(read: Callable[[], dict[str, Any]]) -> None:
+def report_for_ever(read: Callable[[], dict[str, Any]], *, libreoffice: bool) -> None:
     """Start a daemon thread that writes this process's report every five seconds."""
     counters.start(read())
 
@@ -35,7 +34,7 @@ def report_for_ever(read: Callable[[], dict[str, Any]]) -> None:
         while True:
             report = {
                 "engines": read(),
-                "libreoffice": shutil.which("soffice") is not None,
+                "libreoffice": libreoffice,
                 "counted": counters.samples(),
             }
             try:

@@ -63,13 +63,22 @@ class Api:
 
 
 def render_samples(api: Api, seed: Seed) -> list[Sample]:
-    """One document of each template with its sample data."""
-    return [_render_sample(api, template) for template in seed.templates]
+    """One document of each template with its sample data: as PDF, or as Word where there is no LibreOffice."""
+    formats = {} if _has_libreoffice(api) else {"formats": ["docx"]}  # other engines ignore it
+    return [_render_sample(api, template, formats) for template in seed.templates]
 
 
-def _render_sample(api: Api, template: dict[str, Any]) -> Sample:
+def _has_libreoffice(api: Api) -> bool:
+    try:
+        _, content = api.call("GET", "/readyz")
+        return bool(json.loads(content)["checks"]["libreoffice"]["ok"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return True  # whatever is wrong, the renders will tell it
+
+
+def _render_sample(api: Api, template: dict[str, Any], formats: dict[str, list[str]]) -> Sample:
     begin = time.monotonic()
-    order = {"template_id": template["id"], "data": template["data"], "async": False}
+    order = {"template_id": template["id"], "data": template["data"], "async": False, **formats}
     try:
         code, content = api.call("POST", "/api/v1/renders", order, timeout=SECONDS_PER_RENDER)
         answer = json.loads(content)

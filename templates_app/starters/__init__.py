@@ -1,13 +1,13 @@
 """Templates that a new team begins with. A starter is a folder beside this file."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 _FOLDER = Path(__file__).parent
-_SOURCES: Final = {"typst": "template.typ", "canvas": "template.json"}
+_SOURCES: Final = {"typst": "template.typ", "canvas": "template.json", "docx": "template.docx"}
 """The file that holds the source, by engine."""
 
 
@@ -17,8 +17,9 @@ class Starter:
     name: str
     engine: str
     description: str
-    source: str
+    source: str | bytes  # bytes of a Word file, which is clean already
     data: Mapping[str, Any]  # sample data; the source also renders without any
+    fields: Sequence[Mapping[str, Any]] = ()  # of a Word file; the other engines' are read from the source
 
 
 def load_starters(within: Path = _FOLDER, *, engines: Collection[str] = ("typst",)) -> list[Starter]:
@@ -39,10 +40,21 @@ def _load(folder: Path) -> Starter:
     name, engine, description = map(str, texts)
     if engine not in _SOURCES:
         raise ValueError(f"{folder.name}/starter.json names no engine that there is: {engine}")
-    source = _text(folder / _SOURCES[engine])
+    path = folder / _SOURCES[engine]
+    source = _bytes(path) if engine == "docx" else _text(path)
     if not source.strip():
-        raise ValueError(f"{folder.name}/{_SOURCES[engine]} is empty")
-    return Starter(folder.name, name, engine, description, source, _json_object(folder / "data.json"))
+        raise ValueError(f"{folder.name}/{path.name} is empty")
+    data, fields = _json_object(folder / "data.json"), about.get("fields", [])
+    if (engine == "docx") != bool(fields):
+        raise ValueError(f"{folder.name}/starter.json must list the fields of a Word file, and of nothing else")
+    return Starter(folder.name, name, engine, description, source, data, fields)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ValueError(f"{path.parent.name}/{path.name} cannot be read") from error
 
 
 def _text(path: Path) -> str:

@@ -93,14 +93,5 @@ def test_unknown_engine_is_422(api, nothing_changes, engine):
     assert (answer.status_code, answer.json()) == (422, {"error": "engine: Must be one of: typst, canvas, docx."})
 
 
-def test_engine_that_this_server_lacks_is_422(api, nothing_changes):
-    with nothing_changes(api):
-        answer = api.post("/api/v1/templates", body(engine="docx"))
-    assert (answer.status_code, answer.json()) == (
-        422,
-        {"error": "engine: this server cannot render docx templates; it has: typst, canvas."},
-    )
-
-
 def test_source_of_exactly_the_limit_is_taken(api):
     assert api.post("/api/v1/templates", body(source="x" * settings.MAX_SOURCE_BYTES)).status_code == 201

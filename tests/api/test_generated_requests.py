@@ -10,6 +10,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, status_c
 from automette.wsgi import application
 from tests.api.test_route_permissions import ROUTES
 
+pytestmark = pytest.mark.usefixtures("server")  # an upload waits for a worker to look at it
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 
 

@@ -21,7 +21,7 @@ def completed(render: Render) -> Render:
         size_bytes=3,
         sha256="0" * 64,
     )
-    assert statements.complete(taken, file=file, pages=1, report={})
+    assert statements.complete(taken, files=[file], pages=1, report={})
     return render
 
 

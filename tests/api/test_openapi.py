@@ -10,7 +10,7 @@ from drf_spectacular.validation import validate_schema
 from tests.api.test_route_permissions import OPEN_TO_ALL, ROUTES
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-ERRORS_OF = {"GET": {"401"}, "POST": {"400", "401", "413", "415", "422"}}
+ERRORS_OF = {"GET": {"401"}, "POST": {"400", "401", "413", "415", "422"}, "DELETE": {"401"}}
 
 
 @pytest.fixture(scope="module")

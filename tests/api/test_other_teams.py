@@ -1,9 +1,15 @@
 """An id of another team and an id of nobody get the same bytes, and a try leaves nothing behind."""
 
+import itertools
+
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from accounts.models import Project
 from automette.lib.ids import new_id
+from templates_app.assets import save_asset
+from templates_app.models import Font
 
 
 @pytest.fixture
@@ -13,6 +19,8 @@ def theirs(other_api, accept):
     return {
         "template_id": template_id,
         "render_id": accept(other_api, template_id).id,
+        "asset_id": save_asset(team=other_api.team, actor="test", content=b"secret", name="secret.txt")[0].id,
+        "font_id": Font.objects.create(team=other_api.team, filename="secret.ttf", size_bytes=1, sha256="0" * 64).id,
         "project_id": Project.objects.get(team=other_api.team).id,
     }
 
@@ -22,11 +30,15 @@ READS = [
     "/api/v1/renders/{render_id}",
     "/api/v1/renders/{render_id}?download=true",
     "/api/v1/renders/{render_id}?download=true&format=pdf",
+    "/api/v1/assets/{asset_id}",
+    "/api/v1/assets/{asset_id}?download=true",
+    "/api/v1/fonts/{font_id}",
+    "/api/v1/fonts/{font_id}?download=true",
 ]
+WRITES = [("DELETE", "/api/v1/assets/{asset_id}"), ("DELETE", "/api/v1/fonts/{font_id}")]
 
 
-@pytest.mark.parametrize("path", READS)
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("method", "path"), [*itertools.product(["GET", "HEAD"], READS), *WRITES])
 def test_id_in_a_path_tells_nothing(api, other_api, theirs, nothing_changes, path, method):
     nobodys = dict.fromkeys(theirs, new_id())
     with nothing_changes(api, other_api):
@@ -34,7 +46,7 @@ def test_id_in_a_path_tells_nothing(api, other_api, theirs, nothing_changes, pat
         made_up = api.send(method, path.format(**nobodys))
     assert (real.status_code, real.content) == (made_up.status_code, made_up.content)
     assert (real.status_code, _told(real)) == (404, _told(made_up))
-    if method == "GET":
+    if method != "HEAD":
         assert real.content == b'{"error":"Not found."}'
 
 
@@ -56,6 +68,18 @@ def test_id_in_a_body_tells_nothing(api, other_api, theirs, nothing_changes, pat
     assert (real.content, _told(real)) == (shapeless.content, _told(shapeless))
 
 
+def test_id_in_a_form_tells_nothing(api, other_api, theirs, nothing_changes):
+    def send(template_id):
+        form = {"file": SimpleUploadedFile("a.txt", b"x"), "template_id": template_id}
+        return api.send("POST", "/api/v1/assets", encode_multipart(BOUNDARY, form), MULTIPART_CONTENT)
+
+    with nothing_changes(api, other_api):
+        real, made_up, shapeless = (send(each) for each in (theirs["template_id"], new_id(), "x"))
+    assert (real.status_code, real.content) == (404, b'{"error":"Not found."}')
+    for other in (made_up, shapeless):
+        assert (real.content, _told(real)) == (other.content, _told(other))
+
+
 def test_team_without_credit_learns_nothing_either(new_api, other_api, theirs, nothing_changes):
     poor = new_api(credits=0)
     with nothing_changes(poor, other_api):
@@ -70,6 +94,12 @@ def test_filter_by_another_teams_template_is_an_empty_list(api, theirs):
     assert real.content == made_up.content
 
 
+def test_filter_of_assets_by_another_teams_template_is_an_empty_list(api, theirs):
+    real = api.get("/api/v1/assets", template_id=theirs["template_id"])
+    made_up = api.get("/api/v1/assets", template_id=new_id())
+    assert (real.status_code, real.content, made_up.content) == (200, b"[]", b"[]")
+
+
 def test_another_teams_render_is_no_cursor(api, theirs):
     real = api.get("/api/v1/renders", cursor=theirs["render_id"])
     made_up = api.get("/api/v1/renders", cursor=new_id())
@@ -80,6 +110,8 @@ def test_lists_hold_the_own_team_only(api, other_api, theirs):
     mine = api.template(name="Mine")
     assert [template["id"] for template in api.get("/api/v1/templates").json()] == [mine]
     assert api.get("/api/v1/renders").json() == {"renders": [], "next_cursor": None}
+    assert api.get("/api/v1/assets").json() == []
+    assert api.get("/api/v1/fonts").json() == []
     assert [template["name"] for template in other_api.get("/api/v1/templates").json()] == ["Secret plans"]
 
 

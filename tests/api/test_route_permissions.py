@@ -5,6 +5,8 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import get_resolver
 from django.utils import timezone
 
@@ -12,6 +14,8 @@ from accounts.keys import new_key
 from accounts.models import ApiKey, Project
 from accounts.services import create_api_key, revoke_api_key
 from automette.lib.ids import new_id
+from templates_app.assets import save_asset
+from templates_app.models import Font
 
 PREFIX = "api/v1/"
 
@@ -22,21 +26,32 @@ class Entry(NamedTuple):
     right: int
     other: int
     body: dict[str, Any] | None = None
-    query: str = ""
+    file: bytes | None = None  # sent together with the body, as a form
 
 
 OPEN_TO_ALL = {("GET", "openapi.json")}
 ROUTES = {
     ("GET", "credits"): Entry(200, 200),
+    ("GET", "credits/ledger"): Entry(200, 200),
     ("GET", "templates"): Entry(200, 200),
     ("POST", "templates"): Entry(
         201, 404, {"name": "A", "engine": "typst", "source": "Hi", "project_id": "{project_id}"}
     ),
     ("GET", "templates/<id:template_id>"): Entry(200, 404),
+    ("GET", "assets"): Entry(200, 200),
+    ("POST", "assets"): Entry(201, 404, {"template_id": "{template_id}"}, file=b"a,b"),
+    ("GET", "assets/<id:asset_id>"): Entry(200, 404),
+    ("DELETE", "assets/<id:asset_id>"): Entry(200, 404),
+    ("GET", "fonts"): Entry(200, 200),
+    ("POST", "fonts"): Entry(422, 422, file=b"no font"),
+    ("GET", "fonts/<id:font_id>"): Entry(200, 404),
+    ("DELETE", "fonts/<id:font_id>"): Entry(200, 404),
+    ("GET", "font_families"): Entry(200, 200),
     ("GET", "renders"): Entry(200, 200),
     ("POST", "renders"): Entry(202, 404, {"template_id": "{template_id}"}),
     ("GET", "renders/<id:render_id>"): Entry(200, 404),
 }
+ANSWERED_BY_A_WORKER = {("GET", "font_families")}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -54,6 +69,14 @@ def routes_of_the_api() -> set[tuple[str, str]]:
 
 def test_every_route_has_an_entry_and_every_entry_a_route():
     assert routes_of_the_api() == set(ROUTES) | OPEN_TO_ALL
+
+
+@pytest.fixture(autouse=True)
+def _worker(request):
+    """Start the application where a worker has to answer."""
+    values = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if (values.get("method"), values.get("route")) in ANSWERED_BY_A_WORKER:
+        request.getfixturevalue("server")
 
 
 class World(NamedTuple):
@@ -89,7 +112,13 @@ def world(api, other_api, accept) -> World:
         "other team's": f"Bearer {other_api.key}",
         "right": f"Bearer {api.key}",
     }
-    return World(api, {"template_id": template_id, "render_id": render.id, "project_id": project.id}, keys)
+    asset, _ = save_asset(team=api.team, actor="test", content=b"Plan X", name="a.txt")
+    font = Font.objects.create(
+        team=api.team, filename="Plan X.ttf", families=["Plan X"], size_bytes=1, sha256="0" * 64
+    )
+    ids = {"template_id": template_id, "render_id": render.id, "project_id": project.id, "asset_id": asset.id}
+    ids["font_id"] = font.id
+    return World(api, ids, keys)
 
 
 def send(world: World, method: str, route: str, key: str | None):
@@ -99,10 +128,11 @@ def send(world: World, method: str, route: str, key: str | None):
     assert "<" not in path, f"an id of {route} is missing in the world"
     body = {name: str(value).format(**world.ids) for name, value in (entry.body or {}).items()}
     headers = {} if key is None else {"Authorization": key}
-    client = world.right._client
-    return client.generic(
-        method, path, json.dumps(body).encode() if entry.body else b"", "application/json", headers=headers
-    )
+    content, content_type = json.dumps(body).encode() if entry.body else b"", "application/json"
+    if entry.file is not None:
+        file = SimpleUploadedFile("a.bin", entry.file)
+        content, content_type = encode_multipart(BOUNDARY, {**body, "file": file}), MULTIPART_CONTENT
+    return world.right._client.generic(method, path, content, content_type, headers=headers)
 
 
 REFUSED_KEYS = [

@@ -58,9 +58,17 @@ def test_get_tells_the_rest(api):
         "report": {
             "fonts_asked": ["Nowhere"],
             "fonts_used": ["Libertinus Serif"],
+            "pdf_standards": ["1.7"],
             "warnings": ["line 1, column 17: unknown font family: nowhere"],
         },
     }
+
+
+def test_standards_of_the_pdf_are_reported(api):
+    template = api.template(source='#set document(title: "T")\nHi')
+    _, created = api.render(template, options={"pdf_standard": "a-2b", "ua_compliant": True})
+    report = api.get(f"/api/v1/renders/{created['id']}").json()["report"]
+    assert report["pdf_standards"] == ["1.7", "a-2b", "ua-1"]
 
 
 ERRORS = [

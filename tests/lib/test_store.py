@@ -1,5 +1,6 @@
 """The object store through real S3 requests."""
 
+import datetime as dt
 import time
 
 import pytest
@@ -47,6 +48,41 @@ def test_keys_are_listed_below_a_prefix(key):
     for name in names:
         store.put(name, b"x", "text/plain", until=soon())
     assert store.list_keys(f"{key}/") == names
+
+
+def test_whole_object_is_read_at_once(key):
+    store.put(key, b"0123456789" * 100_000, "text/plain", until=soon())
+    assert store.get(key) == b"0123456789" * 100_000
+    with pytest.raises(store.ObjectMissingError):
+        store.get(f"{key}x")
+
+
+def test_time_of_an_object_is_known_and_none_without_one(key):
+    before = dt.datetime.now(dt.UTC)
+    store.put(key, b"x", "text/plain", until=soon())
+    assert abs((store.modified_at(key) - before).total_seconds()) < 5
+    assert store.modified_at(f"{key}x") is None
+
+
+def test_keys_are_told_apart_by_age(key):
+    names = [f"{key}/{number}" for number in range(3)]
+    for name in names:
+        store.put(name, b"x", "text/plain", until=soon())
+    now = dt.datetime.now(dt.UTC)
+    assert list(store.keys_older_than(f"{key}/", now + dt.timedelta(hours=1))) == names
+    assert list(store.keys_older_than(f"{key}/", now - dt.timedelta(hours=1))) == []
+
+
+def test_store_that_is_away_is_told_by_every_call(key, settings):
+    settings.S3_ENDPOINT_URL = "http://127.0.0.1:9"
+    calls = [
+        lambda: store.get(key),
+        lambda: store.modified_at(key),
+        lambda: list(store.keys_older_than(key, dt.datetime.now(dt.UTC))),
+    ]
+    for call in calls:
+        with pytest.raises(store.StoreUnavailableError):
+            call()
 
 
 def test_presigned_url_gives_the_object_under_a_name(key):

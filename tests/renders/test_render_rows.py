@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 
 from renders import statements
 from renders.models import Job, Render, RenderFile
@@ -33,7 +34,7 @@ def expire(render) -> None:
         ({"visibility": "hidden"}, "render_visibility_known"),
         ({"attempt": 4}, "render_attempts_bounded"),
         ({"status": "completed"}, "render_finished_iff_final"),
-        ({"ring_at": None}, "render_finished_iff_final"),
+        ({"status": "running", "lease_expires_at": Now(), "ring_at": None}, "render_finished_iff_final"),
         ({"error": "No."}, "render_error_iff_failed"),
         ({"status": "running"}, "render_running_has_lease"),
     ],
@@ -72,13 +73,13 @@ def test_late_worker_changes_nothing(api, render):
     expire(render)
     now = statements.claim(render.id, lease_seconds=HOUR)
     assert (late.attempt, now.attempt) == (1, 2)
-    assert not statements.complete(late, file=file_of(render), pages=1, report={})
+    assert not statements.complete(late, files=[file_of(render)], pages=1, report={})
     assert not statements.fail(render.id, attempt=1, error="No.", code="internal")
     assert not statements.give_back(late, pause_seconds=0)
     assert statements.renew([(render.id, 1), (render.id, 2)], lease_seconds=HOUR) == {(render.id, 2)}
     render.refresh_from_db()
     assert (render.status, render.attempt, render.files.count(), api.credits()) == ("running", 2, 0, 99)
-    assert statements.complete(now, file=file_of(render), pages=1, report={})
+    assert statements.complete(now, files=[file_of(render)], pages=1, report={})
     assert api.get(f"/api/v1/renders/{render.id}").json()["status"] == "completed"
 
 
@@ -97,12 +98,12 @@ def test_without_the_fence_a_late_worker_would_end_anothers_attempt(render):
 
 def test_finished_render_is_final(api, render):
     taken = statements.claim(render.id, lease_seconds=HOUR)
-    assert statements.complete(taken, file=file_of(render), pages=1, report={})
+    assert statements.complete(taken, files=[file_of(render)], pages=1, report={})
     before = Render.objects.filter(pk=render.pk).values().get()
     assert statements.claim(render.id, lease_seconds=HOUR) is None
     assert not statements.fail(render.id, attempt=1, error="No.", code="internal")
     assert not statements.give_back(taken, pause_seconds=0)
-    assert not statements.complete(taken, file=file_of(render), pages=2, report={})
+    assert not statements.complete(taken, files=[file_of(render)], pages=2, report={})
     assert statements.renew([(render.id, 1)], lease_seconds=HOUR) == set()
     assert Render.objects.filter(pk=render.pk).values().get() == before
     assert api.credits() == 99

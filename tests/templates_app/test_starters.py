@@ -9,6 +9,9 @@ import typst
 
 from templates_app.fields import extract_typst_fields
 from templates_app.starters import load_starters
+from templates_app.word_fields import merge_fields
+from workers.docx.fields import extract_docx_fields
+from workers.docx.sanitise import sanitise
 
 STARTERS = {starter.slug: starter for starter in load_starters()}
 MINUS = "\N{MINUS SIGN}"
@@ -57,6 +60,11 @@ def test_there_are_an_invoice_a_certificate_and_a_report():
         ("data.json", None, "cannot be read"),
         ("template.typ", None, "cannot be read"),
         ("template.typ", " \n", "is empty"),
+        (
+            "starter.json",
+            '{"name": "A", "engine": "typst", "description": "A", "fields": [{"key": "a"}]}',
+            "must list the fields of a Word file, and of nothing else",
+        ),
     ],
 )
 def test_incomplete_starter_is_refused_by_name(tmp_path, file, content, message):
@@ -72,6 +80,53 @@ def test_incomplete_starter_is_refused_by_name(tmp_path, file, content, message)
         (folder / file).write_text(content)
     with pytest.raises(ValueError, match=rf"letter/{file} {message}"):
         load_starters(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "starter.json",
+            '{"name": "A", "engine": "docx", "description": "A"}',
+            "must list the fields of a Word file",
+        ),
+        ("template.docx", None, "cannot be read"),
+        ("template.docx", b"", "is empty"),
+    ],
+)
+def test_incomplete_word_starter_is_refused_by_name(tmp_path, file, content, message):
+    folder = tmp_path / "letter"
+    folder.mkdir()
+    about = {"name": "Letter", "engine": "docx", "description": "A letter.", "fields": [{"key": "a"}]}
+    (folder / "starter.json").write_text(json.dumps(about))
+    (folder / "data.json").write_text("{}")
+    (folder / "template.docx").write_bytes(b"\x00\xff is not text")
+    (starter,) = load_starters(tmp_path, engines=["docx"])
+    assert (starter.source, starter.fields) == (b"\x00\xff is not text", [{"key": "a"}])
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=rf"letter/{file} {message}"):
+        load_starters(tmp_path)
+
+
+@pytest.mark.parametrize("slug", ["offer-letter", "quote"])
+def test_word_starter_is_clean_and_its_fields_are_those_of_the_document(slug):
+    """Nobody looks at it again when it is seeded: this is the look."""
+    (starter,) = (each for each in load_starters(engines=["docx"]) if each.slug == slug)
+    assert sanitise(starter.source) == (starter.source, ())
+    inferred, warnings = extract_docx_fields(starter.source)
+    assert warnings == ()
+    assert {field["key"]: field["type"] for field in starter.fields} == {each.key: each.type for each in inferred}
+    assert merge_fields([], starter.fields) == list(starter.fields)
+    for field in starter.fields:
+        assert list(field) == ["key", "label", "type", "required", "example"]
+        assert field["label"]
+        assert field["example"]
+        if field["type"] == "array":
+            assert json.loads(field["example"])
+    assert set(starter.data) == {field["key"] for field in starter.fields}
 
 
 @pytest.mark.parametrize(("slug", "count"), [("invoice", 1), ("certificate", 1), ("report", 7)])

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from docx import Document
 from PIL import Image
 
 from tests.workers.conftest import FONTS
+from workers.docx.font_sample import sample_document
 from workers.docx.office import find_program
+from workers.docx.team_fonts import Face, embed_fonts
 from workers.errors import EngineError, EngineUnavailableError, TemplateError
 from workers.job import Limits, RenderJob
 from workers.runtime_dir import RuntimeDirectory
@@ -73,6 +76,27 @@ def test_word_uses_the_fonts_of_the_team_and_leaves_the_document_as_it_is(make_p
     assert len(with_font.files[1].content) < len(poppins.read_bytes())
 
 
+def test_word_document_without_relationships_gets_its_fonts_as_well(make_pool, poppins):
+    """Word always writes some; other programs need not."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sample_document("Poppins"))) as full, zipfile.ZipFile(target, "w") as bare:
+        text = full.read("word/document.xml")
+        named = text.replace(b"<w:r><w:t>", b'<w:r><w:rPr><w:rFonts w:ascii="Poppins"/></w:rPr><w:t>')
+        bare.writestr("word/document.xml", named)
+        bare.writestr("_rels/.rels", full.read("_rels/.rels"))
+        types = full.read("[Content_Types].xml")
+        start = types.index(b'<Override PartName="/word/styles')
+        bare.writestr("[Content_Types].xml", types[:start] + b"</Types>")
+    dressed = embed_fonts(target.getvalue(), [Face("Poppins", 700, slanted=False, path=poppins)], ["Poppins"])
+    with zipfile.ZipFile(io.BytesIO(dressed)) as archive:
+        assert b"fontTable.xml" in archive.read("word/_rels/document.xml.rels")
+        assert "word/fonts/team0.odttf" in archive.namelist()
+    if find_program() is not None:
+        pool = make_pool(engine="docx", spares=0, memory_bytes=OFFICE_MEMORY)
+        job = RenderJob(source=target.getvalue(), fonts=(poppins,), limits=Limits(memory_bytes=OFFICE_MEMORY))
+        assert "Poppins" in pool.render("a", job).fonts_used
+
+
 def test_a_child_has_one_set_of_fonts_for_life(make_pool, poppins, tmp_path):
     other = next(FONTS.rglob("Lato-Regular.ttf"))
     second = tmp_path / hashlib.sha256(other.read_bytes()).hexdigest()
@@ -96,7 +120,10 @@ def test_a_font_that_has_gone_fails_the_render_and_not_the_pool(make_pool, tmp_p
 
 def test_an_upload_is_looked_at_in_a_child(render, poppins):
     found = render("", format="font", files={"font.ttf": poppins})
-    assert found.found == {"families": ["Poppins"]}
+    assert found.found == {
+        "families": ["Poppins"],
+        "faces": [{"family": "Poppins", "style": "normal", "weight": 700}],
+    }
     assert Image.open(io.BytesIO(found.content)).size[0] > 100
 
 

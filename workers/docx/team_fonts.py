@@ -112,7 +112,7 @@ def _declare(parts: dict[str, bytes], *, has_table: bool) -> None:
     etree.SubElement(types, DEFAULT_TYPE, Extension="odttf", ContentType=_FONT_TYPE)
     if not has_table:
         etree.SubElement(types, OVERRIDE_TYPE, PartName=f"/{_TABLE}", ContentType=_TABLE_TYPE)
-        links = parse_part(parts[rels_name(_DOCUMENT)], _DOCUMENT)
+        links = parse_part(parts.get(rels_name(_DOCUMENT), _EMPTY_RELATIONSHIPS), _DOCUMENT)
         _link(links, "teamFonts", "fontTable", "fontTable.xml")
         parts[rels_name(_DOCUMENT)] = serialise(links)
     parts[_TYPES] = serialise(types)

@@ -37,11 +37,9 @@ _FONT_SAMPLE = b"""#set page(width: 12cm, height: auto, margin: 5mm)
 #set text(font: %s, fallback: false)
 ABCDEFGHIJKLM nopqrstuvwxyz 0123456789 .,;:!? *fi* _AV_
 """
-_FONT_STRAIN = b"\n" + b" ".join(
-    "".join(map(chr, signs)).encode()
-    for signs in (range(0xA1, 0x180), range(0x391, 0x3CA), range(0x410, 0x450), range(0x5D0, 0x5EB), range(0x627, 0x64B))
-)
-"""Signs of more scripts. What the font does not have is drawn as a box, which is why no sample shows them."""
+_SCRIPTS = ((0xA1, 0x180), (0x391, 0x3CA), (0x410, 0x450), (0x5D0, 0x5EB), (0x627, 0x64B))
+_FONT_STRAIN = b"\n" + b" ".join("".join(map(chr, range(*signs))).encode() for signs in _SCRIPTS)
+"""What the font does not have of it is drawn as a box, which is why no sample shows it."""
 _MAX_FAMILY_NAME = 100
 _UNKNOWN_FONT = "unknown font family: "
 _PNG_SIZE = slice(16, 24)
@@ -116,7 +114,7 @@ class TypstEngine:
         return {"pages": 1, "families": families, "faces": faces, "warnings": warnings}, sample
 
     def _try_out(self, fonts: InstalledFonts, source: bytes, *, strain: bool) -> tuple[bytes, list[str]]:
-        """A sample of the font and what is said of it. Writing PDF and SVG reads other parts of a font than drawing."""
+        """A sample of the font and what is said of it. PDF and SVG take other parts of a font than pictures."""
         compiler = make_compiler(self._slot, fonts, self._package_path)
         if strain:
             for format_name in ("pdf", "svg", "png"):

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -12,8 +13,13 @@ from accounts.models import ApiKey, Team
 from accounts.services import create_api_key, create_team
 from automette.lib.commands import JsonCommand
 from credits.services import open_account
-from templates_app.models import Template
-from templates_app.services import add_version, create_template
+from templates_app.models import WORD_FILE, Template
+from templates_app.services import (
+    add_trusted_docx_version,
+    add_version,
+    create_template,
+    create_trusted_docx_template,
+)
 from templates_app.sources import READY_ENGINES, source_text
 from templates_app.starters import Starter, load_starters
 
@@ -30,9 +36,10 @@ class Command(JsonCommand):
         settings.AUTOMETTE_DATA.mkdir(parents=True, exist_ok=True)
         with transaction.atomic():
             team = _team()
-            templates = [(starter, _template(team, starter)) for starter in load_starters(engines=READY_ENGINES)]
             key = _key(team, settings.AUTOMETTE_DATA / "api-key")
             password = _operator(settings.AUTOMETTE_DATA / "operator-password")
+        # Files go to the store, so this is no part of the transaction; a repeat goes on where this one ended.
+        templates = [(starter, _template(team, starter)) for starter in load_starters(engines=READY_ENGINES)]
         values = {
             "team": {"id": team.id, "name": team.name},
             "api_key": key,
@@ -62,6 +69,8 @@ def _team() -> Team:
 def _template(team: Team, starter: Starter) -> Template:
     """Return the team's copy of a starter; a changed starter becomes a new version of it."""
     template = team.templates.select_related("current_version").filter(name=starter.name).order_by("id").first()
+    if isinstance(starter.source, bytes):
+        return _word_template(team, template, starter, starter.source)
     if template is None:
         return create_template(
             team=team, actor=_ACTOR, name=starter.name, engine=starter.engine, source=starter.source
@@ -69,6 +78,18 @@ def _template(team: Team, starter: Starter) -> Template:
     text = source_text(starter.engine, starter.source)
     if template.current_version is None or template.current_version.source != text:
         add_version(template=template, text=text)
+    return template
+
+
+def _word_template(team: Team, template: Template | None, starter: Starter, content: bytes) -> Template:
+    fields = [dict(field) for field in starter.fields]
+    if template is None:
+        return create_trusted_docx_template(
+            team=team, actor=_ACTOR, name=starter.name, content=content, fields=fields
+        )
+    version, files = template.current_version, {WORD_FILE: hashlib.sha256(content).hexdigest()}
+    if version is None or (version.files, version.fields) != (files, fields):
+        add_trusted_docx_version(template=template, content=content, fields=fields)
     return template
 
 
