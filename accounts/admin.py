@@ -3,7 +3,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from accounts.models import ApiKey, AuditEntry, Membership, Project, Team
+from accounts.models import ApiKey, AuditEntry, IdempotentRequest, Membership, Project, Team
 
 
 class LookOnlyAdmin(admin.ModelAdmin):
@@ -62,3 +62,10 @@ class AuditEntryAdmin(LookOnlyAdmin):
     list_display = ["created_at", "action", "actor", "subject", "team"]
     list_filter = ["action"]
     search_fields = ["subject", "actor", "request_id"]
+
+
+@admin.register(IdempotentRequest)
+class IdempotentRequestAdmin(LookOnlyAdmin):
+    list_display = ["created_at", "route", "key", "team", "status", "render_id"]
+    list_select_related = ["team"]
+    search_fields = ["key", "render_id"]

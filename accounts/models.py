@@ -115,6 +115,31 @@ WHERE key.digest = %(digest)s AND key.revoked_at IS NULL AND (key.expires_at IS 
 """
 
 
+class IdempotentRequest(models.Model):
+    """A creating request that carried an Idempotency-Key, and what it led to (`accounts.idempotency`).
+
+    It has a render, whose row gives the answer again, or the answer itself. After a day it counts no more.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+", db_index=False)
+    route = models.CharField(max_length=200, db_collation="C", help_text="Method and path.")
+    key = models.CharField(max_length=255, db_collation="C")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the route and the body.")
+    render_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True, db_collation="C")  # noqa: DJ001 (NULL: no render)
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    body = models.TextField(blank=True, help_text="The answer's JSON text.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], name="idempotent_by_age")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "route", "key"], name="idempotent_once_per_team_and_route")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.key}"
+
+
 class AuditEntry(models.Model):
     """Something that somebody decided. Rows are only ever added: the database refuses updates and deletions."""
 

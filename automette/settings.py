@@ -135,6 +135,7 @@ CELERY_DB_REUSE_MAX = 10**9  # our tasks give connections back to the pool thems
 CELERY_BEAT_SCHEDULE = {
     "reset-credits": {"task": "credits.reset_due", "schedule": 60.0, "options": {"expires": 60}},
     "delete-superseded-files": {"task": "renders.delete_superseded_files", "schedule": 300.0},
+    "delete-expired-idempotency-keys": {"task": "accounts.delete_expired_idempotency_keys", "schedule": 600.0},
     "delete-unused-blobs": {"task": "templates_app.delete_unused_blobs", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(AUTOMETTE_DATA / "beat-schedule")
@@ -160,6 +161,7 @@ MAX_FONT_BYTES = env.int("MAX_FONT_BYTES", default=20_000_000)
 MAX_FONTS = env.int("MAX_FONTS", default=100)
 MAX_FONTS_BYTES = env.int("MAX_FONTS_BYTES", default=50_000_000)
 MAX_DOCX_BYTES = env.int("MAX_DOCX_BYTES", default=10_000_000)
+MAX_ZIP_BYTES = env.int("MAX_ZIP_BYTES", default=10_000_000)
 MAX_SOURCE_BYTES = env.int("MAX_SOURCE_BYTES", default=1_000_000)
 SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", default=30)
 WEB_THREADS = env.int("WEB_THREADS", default=256)

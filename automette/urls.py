@@ -10,6 +10,7 @@ from renders.public_files import PublicFileView
 from renders.views import RenderListView, RenderView
 from templates_app.asset_views import AssetListView, AssetView
 from templates_app.font_views import FontFamilyListView, FontListView, FontView
+from templates_app.version_views import TemplatePublishView, VersionListView, VersionView
 from templates_app.views import TemplateListView, TemplateView
 
 
@@ -46,6 +47,9 @@ urlpatterns = [
     path("api/v1/credits/ledger", LedgerView.as_view()),
     path("api/v1/templates", TemplateListView.as_view()),
     path("api/v1/templates/<id:template_id>", TemplateView.as_view()),
+    path("api/v1/templates/<id:template_id>/publish", TemplatePublishView.as_view()),
+    path("api/v1/templates/<id:template_id>/versions", VersionListView.as_view()),
+    path("api/v1/templates/<id:template_id>/versions/<int:number>", VersionView.as_view()),
     path("api/v1/assets", AssetListView.as_view()),
     path("api/v1/assets/<id:asset_id>", AssetView.as_view()),
     path("api/v1/fonts", FontListView.as_view()),

@@ -11,9 +11,11 @@ from django.db import connection
 from django.utils import timezone
 
 from automette.lib import counters, store
-from renders import inputs, remote_images, statements
+from credits.limits import limits_of
+from renders import inputs, remote_images, shares, statements
 from renders.leases import keeper
 from renders.models import MAX_ATTEMPTS, Render, object_key
+from renders.shares import Released, Share
 from renders.statements import Claim, StoredFile
 from templates_app import engines
 from workers.errors import RenderError
@@ -27,16 +29,16 @@ _CLEAN_AFTER: Final = dt.timedelta(minutes=10)
 _CLEAN_BATCH: Final = 500
 
 
-def execute_render(render_id: str) -> None:
+def execute_render(render_id: str) -> list[Released]:
     """Bring a pending render to its end. A repeat call finds nothing to claim and does nothing.
 
     A fault of the template or a limit ends the render as failed and gives the credit back; a fault of ours gives
-    the render back for another attempt.
+    the render back for another attempt. Returns what is to be rung for in its place: a throttled render, if any.
     """
     asked = time.monotonic()
     taken = statements.claim(render_id, lease_seconds=settings.LEASE_SECONDS)
     if taken is None:
-        return
+        return []
     with keeper.holding(taken, since=asked):
         try:
             with counters.attempt(taken.engine):
@@ -49,11 +51,20 @@ def execute_render(render_id: str) -> None:
             _end_badly(taken, message="The file store was not reachable.", code="internal", retry=True)
         else:
             _finish(taken, document, files)
+    return _release_next(taken)
+
+
+def _release_next(taken: Claim) -> list[Released]:
+    places = limits_of(taken.team_id).running_renders
+    if taken.queue == "interactive" or not places:
+        return []
+    return shares.release(Share(taken.team_id, taken.queue, places), most=1)
 
 
 def _render(taken: Claim) -> RenderedDocument:
     connection.close()  # nothing of the database is held while files are fetched and an engine works
-    return remote_images.render(engines.pool(taken.engine), taken.team_id, inputs.make_job(taken))
+    with engines.seat(taken.engine, waited_for=taken.queue == "interactive"):
+        return remote_images.render(engines.pool(taken.engine), taken.team_id, inputs.make_job(taken))
 
 
 def _store(taken: Claim, file: RenderedFile) -> StoredFile:

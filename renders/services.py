@@ -1,21 +1,26 @@
 """What a caller may ask for: make a render, wait for one, find its file."""
 
 import datetime as dt
+import threading
 import time
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
 
+from accounts.idempotency import AnsweredMeanwhileError, FirstAnswer, RequestKey, find_first, once
 from accounts.models import Team
 from automette.lib import store
 from automette.lib.errors import InvalidValueError, NotFoundError, TooEarlyError
 from automette.lib.ids import new_id
 from automette.lib.json_text import write_json
+from automette.lib.rate_limits import waiting_call
 from automette.lib.tasks import send, send_after_commit
 from automette.lib.wakeup import waiter
-from credits.models import CreditAccount
-from credits.services import InsufficientCreditsError
+from credits.limits import limits_of
+from credits.services import InsufficientCreditsError, current_account
 from renders import statements
 from renders.filenames import content_disposition, make_filename
 from renders.models import Job, Render, RenderFile
@@ -24,6 +29,27 @@ from renders.tasks import run_render
 from templates_app.models import FORMATS, Engine
 
 _POLL_SECONDS: Final = 2
+_JOINED_POLL_SECONDS: Final = (0.05, 0.05, 0.1, 0.2, 0.4)  # nothing wakes who joins a wait; then at the last pace
+
+
+def create_render_once(
+    *, key: RequestKey | None, team: Team, wait_seconds: float = 0, **wanted: Any
+) -> tuple[Render, bool]:
+    """Do as `create_render`, or return the render of the first request with this key; also whether it is a new one.
+
+    A repeat that waits joins the render that runs; one that does not gets it as it was when accepted. Raises
+    NotFoundError as well when that render has been deleted, and IdempotencyConflictError.
+    """
+    if key is None:
+        return create_render(team=team, wait_seconds=wait_seconds, **wanted), True
+
+    def create() -> tuple[Render, bool]:
+        return create_render(team=team, wait_seconds=wait_seconds, key=key, **wanted), True
+
+    def replay(first: FirstAnswer) -> tuple[Render, bool]:
+        return _join(find_render(team=team, render_id=first.render_id or ""), wait_seconds), False
+
+    return once(key, create, replay)
 
 
 def create_render(
@@ -39,13 +65,15 @@ def create_render(
     webhook_url: str | None = None,
     filename_pattern: str | None = None,
     wait_seconds: float = 0,
+    key: RequestKey | None = None,
 ) -> Render:
     """Charge one credit and start a render; each call makes another one.
 
     `formats`, where it goes before `format`, is for DOCX; the other engines ignore whatever it is.
     With `wait_seconds` the call waits that long for the end and returns the row as it is then; it does not wait when
-    the broker is away, since the render may start late then. Raises NotFoundError,
-    InvalidValueError, InsufficientCreditsError; nothing is created then.
+    the broker is away, since the render may start late then. A render above the team's share of the workers is
+    throttled (`renders.shares`). Raises NotFoundError, InvalidValueError, InsufficientCreditsError, RateLimitedError
+    where the team waits with too many calls, and AnsweredMeanwhileError when `key` is taken; nothing is created then.
     """
     template = statements.find_template(team_id=team.id, template_id=template_id)
     if template is None:
@@ -77,19 +105,39 @@ def create_render(
         queue="interactive" if interactive else "docx" if template.engine == Engine.DOCX else "async",
         status=Render.Status.PENDING,
     )
-    task_id, finished = waiter.expect(render.id) if interactive else (None, None)
+    limits = limits_of(team.id)
+    if not interactive:
+        return _start(render, actor=actor, at_once=limits.running_renders, key=key)
+    with waiting_call(team.id, at_once=limits.sync_waiters, seconds=wait_seconds):
+        return _start_and_wait(render, actor=actor, seconds=wait_seconds, key=key)
+
+
+def _start(render: Render, *, actor: str, at_once: int, key: RequestKey | None) -> Render:
+    _accept(render, actor=actor, at_once=at_once, key=key)
+    if not render.is_throttled:
+        send_after_commit(run_render, queue=render.queue, kwargs={"render_id": render.id})
+    return render
+
+
+def _start_and_wait(render: Render, *, actor: str, seconds: float, key: RequestKey | None) -> Render:
+    task_id, finished = waiter.expect(render.id)
     try:
-        if not statements.accept(render, source=Job.Source.API, actor=actor):
-            raise InsufficientCreditsError(account=CreditAccount.objects.get(team=team), required=1)
+        _accept(render, actor=actor, at_once=0, key=key)
         message: dict[str, Any] = {"queue": render.queue, "kwargs": {"render_id": render.id}}
-        if finished is None:
-            send_after_commit(run_render, **message)
-        elif send(run_render, **message, task_id=task_id, with_result=True):  # nobody waits inside a transaction
-            return _wait(render, finished.wait, wait_seconds)
+        if send(run_render, **message, task_id=task_id, with_result=True):  # nobody waits inside a transaction
+            return _wait(render, finished, seconds, repeat(_POLL_SECONDS))
         return render
     finally:
-        if task_id:
-            waiter.forget(task_id)
+        waiter.forget(task_id)
+
+
+def _accept(render: Render, *, actor: str, at_once: int, key: RequestKey | None) -> None:
+    while not statements.accept(render, source=Job.Source.API, actor=actor, at_once=at_once, key=key):
+        if key and find_first(key):
+            raise AnsweredMeanwhileError
+        account = current_account(team=render.team)  # begins the team's new month if nobody else has
+        if account.available_credits < 1:
+            raise InsufficientCreditsError(account=account, required=1)
 
 
 def _choose_formats(template: TemplateInUse, wanted: str | None, several: Any) -> list[str]:
@@ -105,12 +153,31 @@ def _choose_formats(template: TemplateInUse, wanted: str | None, several: Any) -
     return [wanted or formats[0]]
 
 
-def _wait(render: Render, wait: Any, seconds: float) -> Render:
-    """Return the row once it is finished or the time is over. No database connection is held while waiting."""
+def _join(render: Render, seconds: float) -> Render:
+    """Return the render as the first call did: as it was accepted, or after waiting for its end as well."""
+    if not seconds:
+        render.status = Render.Status.PENDING  # only on this copy
+        return render
+    if render.is_finished or waiter.waiting() >= settings.SYNC_WAITERS:
+        return render
+    with waiting_call(render.team_id, at_once=limits_of(render.team_id).sync_waiters, seconds=seconds):
+        waits, never = waiter.expect(new_id())  # the first call's process is woken; here the wait is only counted
+        try:
+            return _wait(render, never, seconds, chain(_JOINED_POLL_SECONDS, repeat(_JOINED_POLL_SECONDS[-1])))
+        finally:
+            waiter.forget(waits)
+
+
+def _wait(render: Render, wake: threading.Event, seconds: float, looks: Iterator[float]) -> Render:
+    """Return the row once it is finished or the time is over. No database connection is held while waiting.
+
+    It is looked at when `wake` is set, and after each of the pauses `looks`, in seconds.
+    """
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         connection.close()  # back to the pool
-        wait(min(left, _POLL_SECONDS))
+        if wake.wait(min(left, next(looks))):
+            wake.clear()  # an attempt that was given back wakes as well; the next one's end may not
         current = Render.objects.get(pk=render.pk)
         if current.is_finished:
             return current

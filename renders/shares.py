@@ -5,11 +5,10 @@ has at most `running_renders` messages and running renders in a queue; its other
 without `ring_at` and without a message. When one ends, its worker rings for the team's oldest throttled one. What
 that misses (a worker that died, a place that became free while a render was being accepted) the sweeper makes good.
 
-The rows themselves are what is counted, by partial indexes that hold only them, so no count can leak. It is not
-exact: renders accepted or ended in the same instant may exceed it by as many; none follows them until it is kept again.
+The rows themselves are what is counted, by partial indexes that hold only them, so no count can leak. The count is
+not exact: renders accepted or ended in the same instant may exceed it by as many. None follows until it is kept.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
@@ -34,39 +33,30 @@ _RELEASE: Final = """
 UPDATE renders_render AS render
 SET ring_at = statement_timestamp() + interval '5 seconds'
 FROM (
-    SELECT throttled.id
-    FROM unnest(%(teams)s::text[], %(queues)s::text[], %(places)s::int[]) AS share (team_id, queue, places)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS renders FROM (
-            SELECT FROM renders_render AS open
-            WHERE open.team_id = share.team_id AND open.queue = share.queue
-                AND open.status IN ('pending', 'running') AND open.ring_at IS NOT NULL
-            LIMIT share.places
-        ) AS counted
-    ) AS under_way
-    CROSS JOIN LATERAL (
-        SELECT waiting.id FROM renders_render AS waiting
-        WHERE waiting.team_id = share.team_id AND waiting.queue = share.queue
-            AND waiting.status = 'pending' AND waiting.ring_at IS NULL
-        ORDER BY waiting.id LIMIT least(share.places - under_way.renders, %(most)s)
-        FOR UPDATE SKIP LOCKED
-    ) AS throttled
+    SELECT id FROM renders_render
+    WHERE team_id = %(team_id)s AND queue = %(queue)s AND status = 'pending' AND ring_at IS NULL
+    ORDER BY id
+    LIMIT least(%(most)s::int, %(places)s::int - (
+        SELECT count(*) FROM (
+            SELECT FROM renders_render
+            WHERE team_id = %(team_id)s AND queue = %(queue)s
+                AND status IN ('pending', 'running') AND ring_at IS NOT NULL
+            LIMIT %(places)s::int
+        ) AS under_way
+    ))
+    FOR UPDATE SKIP LOCKED
 ) AS next
 WHERE render.id = next.id
 RETURNING render.id, render.queue
 """
 
 
-def release(shares: Sequence[Share], *, most: int) -> list[Released]:
-    """Take the oldest throttled renders of each share for the places that are free, at most so many for each.
+def release(share: Share, *, most: int) -> list[Released]:
+    """Take the oldest throttled renders of a share for the places that are free, at most so many.
 
     The caller rings for them; if it cannot, the sweeper does five seconds later.
     """
-    if not shares:
-        return []
-    teams, queues, places = zip(*shares, strict=True)
-    values = {"teams": list(teams), "queues": list(queues), "places": list(places), "most": most}
-    return [Released(*row) for row in _query(_RELEASE, values)]
+    return [Released(*row) for row in _query(_RELEASE, {**share._asdict(), "most": most})]
 
 
 # Goes from one team to the next in the index instead of reading all its entries, which may be millions.

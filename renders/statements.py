@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from accounts.idempotency import RequestKey, values_of
 from renders.models import MAX_ATTEMPTS, Render
+from templates_app.offered_files import AssetInUse
 
 
 class TemplateInUse(NamedTuple):
@@ -29,7 +31,7 @@ class TemplateInUse(NamedTuple):
 _FIND_TEMPLATE: Final = """
 SELECT id, name, engine, filename_pattern, current_version_id
 FROM templates_app_template
-WHERE id = %(id)s AND team_id = %(team)s AND current_version_id IS NOT NULL
+WHERE id = %(id)s AND team_id = %(team)s AND current_version_id IS NOT NULL AND deleted_at IS NULL
 """
 
 
@@ -39,12 +41,31 @@ def find_template(*, team_id: str, template_id: str) -> TemplateInUse | None:
     return TemplateInUse(*row) if row else None
 
 
-_ACCEPT: Final = """
-WITH account AS (
+_CHARGE: Final = """account AS (
     UPDATE credits_creditaccount SET credit_balance = credit_balance - 1
     WHERE team_id = %(team)s AND credit_balance + overage_limit >= 1
     RETURNING credit_balance
-), charge AS (
+"""
+# With an Idempotency-Key only who puts the key's row in (or takes over that of more than a day ago) is charged. The
+# account is locked first: a key must not be remembered for a render that could not be paid.
+_CHARGE_ONCE: Final = """payer AS (
+    SELECT team_id FROM credits_creditaccount
+    WHERE team_id = %(team)s AND credit_balance + overage_limit >= 1
+    FOR NO KEY UPDATE
+), request AS (
+    INSERT INTO accounts_idempotentrequest AS known (team_id, route, key, fingerprint, render_id, body)
+    SELECT team_id, %(route)s, %(key)s, %(fingerprint)s, %(id)s, '' FROM payer
+    ON CONFLICT (team_id, route, key) DO UPDATE
+    SET fingerprint = excluded.fingerprint, render_id = excluded.render_id, status = NULL, body = '',
+        created_at = statement_timestamp()
+    WHERE known.created_at <= statement_timestamp() - %(kept)s
+    RETURNING known.team_id
+), account AS (
+    UPDATE credits_creditaccount AS credit SET credit_balance = credit.credit_balance - 1
+    FROM request WHERE credit.team_id = request.team_id
+    RETURNING credit.credit_balance
+"""
+_CREATE: Final = """), charge AS (
     INSERT INTO credits_ledgerentry (team_id, kind, amount, balance_after, render_id, actor)
     SELECT %(team)s, 'charge', -1, credit_balance, %(id)s, %(actor)s FROM account
 ), job AS (
@@ -68,13 +89,16 @@ SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, 
 FROM account
 RETURNING created_at, ring_at
 """
+_ACCEPT: Final = "WITH " + _CHARGE + _CREATE
+_ACCEPT_ONCE: Final = "WITH " + _CHARGE_ONCE + _CREATE
 
 
-def accept(render: Render, *, source: str, actor: str, at_once: int = 0) -> bool:
+def accept(render: Render, *, source: str, actor: str, at_once: int = 0, key: RequestKey | None = None) -> bool:
     """Charge one credit and create the job and the render; set `created_at` and `ring_at` on the given row.
 
     With `at_once` it is throttled when so many renders of the team are under way in its queue (`renders.shares`):
-    then no message may be sent. Returns False, with nothing created, when the team has no credit left.
+    then no message may be sent. With `key` it is remembered as what that request led to. Returns False, with nothing
+    created, when the team has no credit left, or when `key` is taken.
     """
     values = {
         "id": render.id,
@@ -96,20 +120,11 @@ def accept(render: Render, *, source: str, actor: str, at_once: int = 0) -> bool
         "queue": render.queue,
         "at_once": at_once,
     }
-    row = _one(_ACCEPT, values)
+    row = _one(_ACCEPT_ONCE, {**values, **values_of(key)}) if key else _one(_ACCEPT, values)
     if row is None:
         return False
     render.created_at, render.ring_at = row
     return True
-
-
-class AssetInUse(NamedTuple):
-    """A file that a render finds by its name; `own` when it belongs to the template, not to the whole team."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    own: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

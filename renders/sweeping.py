@@ -75,11 +75,11 @@ def _end_used_up() -> None:
 
 def _release_throttled() -> list[shares.Released]:
     """Fill the places that nobody has filled; where there is no limit any more, a batch at a time."""
-    found = [
-        shares.Share(team_id, queue, limits_of(team_id).running_renders or _BATCH)
-        for team_id, queue in shares.with_throttled()
-    ]
-    return shares.release(found, most=_BATCH)
+    released = []
+    for team_id, queue in shares.with_throttled():
+        share = shares.Share(team_id, queue, limits_of(team_id).running_renders or _BATCH)
+        released += shares.release(share, most=_BATCH)
+    return released
 
 
 def _long_queues() -> list[str]:

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.db import connection
 
+from automette.lib.tasks import send
 from renders import execution
 
 
@@ -10,7 +11,8 @@ from renders import execution
 def run_render(*, render_id: str) -> None:
     """Render a document if it is still to be rendered; the (empty) result wakes a waiting caller."""
     try:
-        execution.execute_render(render_id)
+        for next_one in execution.execute_render(render_id):
+            send(run_render, queue=next_one.queue, kwargs={"render_id": next_one.render_id})
     finally:
         connection.close()  # back to the pool: see CELERY_DB_REUSE_MAX
 

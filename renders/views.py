@@ -7,9 +7,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import ApiRequest
+from accounts.idempotent_requests import REPLAYED, request_key
 from automette.lib.http import parse, parse_query
 from automette.lib.pagination import page_by_id
-from automette.openapi import AUTH_ERRORS, BODY_ERRORS, INVALID, NO_CREDITS, NOT_FOUND, ErrorSerializer
+from automette.openapi import (
+    AUTH_ERRORS,
+    BODY_ERRORS,
+    IDEMPOTENCY_CONFLICT,
+    IDEMPOTENCY_KEY,
+    INVALID,
+    NO_CREDITS,
+    NOT_FOUND,
+    ErrorSerializer,
+)
 from renders.models import Render
 from renders.serializers import (
     RenderCreatedSerializer,
@@ -21,7 +31,7 @@ from renders.serializers import (
     RenderQuerySerializer,
     RenderSerializer,
 )
-from renders.services import create_render, download_url, find_render
+from renders.services import create_render_once, download_url, find_render
 
 
 class RenderListView(APIView):
@@ -47,12 +57,14 @@ class RenderListView(APIView):
         operation_id="create_render",
         summary="Render a document",
         request=RenderCreateSerializer,
+        parameters=IDEMPOTENCY_KEY,
         responses={
             200: OpenApiResponse(RenderCreatedSerializer, description="Finished (`async: false`)."),
             202: OpenApiResponse(RenderCreatedSerializer, description="Accepted; it goes on in the background."),
             **AUTH_ERRORS,
             **NO_CREDITS,
             **NOT_FOUND,
+            **IDEMPOTENCY_CONFLICT,
             **BODY_ERRORS,
             422: OpenApiResponse(
                 ErrorSerializer,
@@ -65,19 +77,21 @@ class RenderListView(APIView):
         body = parse(RenderCreateSerializer, request)
         wait_seconds = 0 if body.pop("async") else settings.SYNC_WAIT_SECONDS
         body.setdefault("data", {})
-        render = create_render(team=request.auth.team, actor=str(request.auth), wait_seconds=wait_seconds, **body)
-        return _answer(render)
+        asked = {"team": request.auth.team, "actor": str(request.auth), "wait_seconds": wait_seconds, **body}
+        render, is_new = create_render_once(key=request_key(request), **asked)
+        return _answer(render, headers={} if is_new else REPLAYED)
 
 
-def _answer(render: Render) -> Response:
+def _answer(render: Render, *, headers: dict[str, str]) -> Response:
     if render.status == Render.Status.COMPLETED:
-        return Response(RenderCreatedSerializer(render).data)
+        return Response(RenderCreatedSerializer(render).data, headers=headers)
     if render.status == Render.Status.FAILED:
         failed = {"error": render.error, "id": render.id, "self": render.self_url, "status": render.status}
-        return Response(RenderFailedSerializer(failed).data, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
+        refused = status.HTTP_422_UNPROCESSABLE_ENTITY
+        return Response(RenderFailedSerializer(failed).data, status=refused, headers=headers)
     if render.status == Render.Status.RUNNING:  # the contract knows one word for "not finished" here
         render.status = Render.Status.PENDING
-    return Response(RenderCreatedSerializer(render).data, status=status.HTTP_202_ACCEPTED)
+    return Response(RenderCreatedSerializer(render).data, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 class RenderView(APIView):

@@ -6,9 +6,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import ApiRequest
+from accounts.idempotent_requests import idempotent
 from automette.lib.http import parse, parse_query
 from automette.lib.uploads import UploadParser
-from automette.openapi import AUTH_ERRORS, INVALID, NOT_FOUND, UNAVAILABLE, UPLOAD_ERRORS
+from automette.openapi import (
+    AUTH_ERRORS,
+    IDEMPOTENCY_CONFLICT,
+    IDEMPOTENCY_KEY,
+    INVALID,
+    NOT_FOUND,
+    UNAVAILABLE,
+    UPLOAD_ERRORS,
+)
 from templates_app.asset_serializers import (
     AssetCreateSerializer,
     AssetListQuerySerializer,
@@ -16,7 +25,7 @@ from templates_app.asset_serializers import (
     AssetSerializer,
     DeletedSerializer,
 )
-from templates_app.assets import delete_asset, download_url, find_asset, save_asset
+from templates_app.assets import delete_asset, download_url, find_asset, save_asset, visible_assets
 
 
 class AssetListView(APIView):
@@ -31,23 +40,26 @@ class AssetListView(APIView):
     )
     def get(self, request: ApiRequest) -> Response:
         wanted = parse_query(AssetListQuerySerializer, request)
-        assets = request.auth.team.assets.filter(**wanted).order_by("id")
+        assets = visible_assets(team=request.auth.team).filter(**wanted).order_by("id")
         return Response(AssetSerializer(assets, many=True).data)
 
     @extend_schema(
         operation_id="save_asset",
         summary="Upload a file for templates, or replace it",
         request={"multipart/form-data": AssetCreateSerializer},
+        parameters=IDEMPOTENCY_KEY,
         responses={
             200: OpenApiResponse(AssetSerializer, description="There was one of that name; it has the new content."),
             201: AssetSerializer,
             **AUTH_ERRORS,
             **NOT_FOUND,
+            **IDEMPOTENCY_CONFLICT,
             **UPLOAD_ERRORS,
             **UNAVAILABLE,
         },
         tags=["Assets"],
     )
+    @idempotent
     def post(self, request: ApiRequest) -> Response:
         body = parse(AssetCreateSerializer, request)
         asset, is_new = save_asset(team=request.auth.team, actor=str(request.auth), **body)

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils.http import content_disposition_header
 
+from accounts.idempotency import creating
 from accounts.models import Team
 from accounts.services import record_audit
 from automette.lib import store
@@ -38,7 +39,7 @@ def save_asset(
         raise TooLargeError(f"file: larger than {settings.MAX_ASSET_BYTES:,} bytes.")
     _check_room(team, template, name, len(content))  # before anything is stored
     words = {"media_type": media_type_of(content), "size_bytes": len(content), "sha256": blobs.put(team.id, content)}
-    with transaction.atomic():
+    with creating():
         _lock(team)
         _check_room(team, template, name, len(content))
         asset, is_new = Asset.objects.update_or_create(
@@ -51,9 +52,14 @@ def save_asset(
     return asset, is_new
 
 
+def visible_assets(*, team: Team) -> "QuerySet[Asset]":
+    """Return the team's assets without those of deleted templates, which renders under way may still need."""
+    return team.assets.filter(template__deleted_at=None)
+
+
 def find_asset(*, team: Team, asset_id: str) -> Asset:
     """Return an asset of the team; raises NotFoundError."""
-    asset = team.assets.filter(pk=asset_id).first()
+    asset = visible_assets(team=team).filter(pk=asset_id).first()
     if asset is None:
         raise NotFoundError
     return asset
@@ -82,7 +88,7 @@ def download_url(*, asset: Asset) -> str:
 def _template(team: Team, template_id: str | None) -> Template | None:
     if template_id is None:
         return None
-    template = team.templates.filter(pk=template_id).first()
+    template = team.templates.live().filter(pk=template_id).first()
     if template is None:
         raise NotFoundError
     return template

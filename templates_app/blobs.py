@@ -40,12 +40,17 @@ def key_of(team_id: str, sha256: str) -> str:
     return f"{_PREFIX}{team_id}/{sha256}"
 
 
+def digest(content: bytes) -> str:
+    """Return what names a blob with this content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def put(team_id: str, content: bytes) -> str:
     """Store a blob and return its SHA-256; one that is there already counts as new again, so it is safe for a day.
 
     Not to be called in a transaction. Raises store.StoreUnavailableError.
     """
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = digest(content)
     key = key_of(team_id, sha256)
     for _ in range(_TRIES):
         # The media type stays out of it: the one that an asset shows is its row's.

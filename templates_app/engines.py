@@ -1,5 +1,7 @@
 """The engine pools of this worker process: started once, in the main thread, before the first task."""
 
+import contextlib
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from workers.pool import DEFAULT_MAX_JOBS, DEFAULT_MAX_RSS_BYTES, EnginePool
 
 log = structlog.get_logger(__name__)
 _pools: dict[str, EnginePool] = {}
+_background: dict[str, threading.BoundedSemaphore] = {}
 
 # LibreOffice begins with 270 MB and gains one to three with every conversion.
 _WORD_MAX_JOBS: Final = 200
@@ -40,7 +43,7 @@ def _start(engine: str) -> None:
     is_word = engine == Engine.DOCX
     pool = EnginePool(
         engine=engine,
-        children=settings.ENGINE_CHILDREN,
+        children=settings.ENGINE_CHILDREN + 1,  # one is kept for calls that wait: `seat`
         max_jobs=_WORD_MAX_JOBS if is_word else DEFAULT_MAX_JOBS,
         max_rss_bytes=_WORD_MAX_RSS_BYTES if is_word else DEFAULT_MAX_RSS_BYTES,
         memory_bytes=limits(engine).memory_bytes,
@@ -50,6 +53,7 @@ def _start(engine: str) -> None:
     )
     pool.start()
     _pools[engine] = pool
+    _background[engine] = threading.BoundedSemaphore(settings.ENGINE_CHILDREN)
     status = pool.status()
     log.info("engine_started", engine=engine, isolation=status["isolation"])
     if status["unsafe"]:
@@ -70,6 +74,11 @@ def stop() -> None:
 def pool(engine: str) -> EnginePool:
     """Return the running pool of an engine."""
     return _pools[engine]
+
+
+def seat(engine: str, *, waited_for: bool) -> contextlib.AbstractContextManager[object]:
+    """Return what a render holds while it uses a child; one more than ENGINE_CHILDREN may if somebody waits."""
+    return contextlib.nullcontext() if waited_for else _background[engine]
 
 
 def status() -> dict[str, Any]:

@@ -6,9 +6,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import ApiRequest
+from accounts.idempotent_requests import idempotent
 from automette.lib.http import parse, parse_query
 from automette.lib.uploads import UploadParser
-from automette.openapi import AUTH_ERRORS, INVALID, NOT_FOUND, UNAVAILABLE, UPLOAD_ERRORS
+from automette.openapi import (
+    AUTH_ERRORS,
+    IDEMPOTENCY_CONFLICT,
+    IDEMPOTENCY_KEY,
+    INVALID,
+    NOT_FOUND,
+    UNAVAILABLE,
+    UPLOAD_ERRORS,
+)
 from templates_app.asset_serializers import DeletedSerializer
 from templates_app.font_serializers import (
     FontCreateSerializer,
@@ -36,15 +45,18 @@ class FontListView(APIView):
         operation_id="add_font",
         summary="Upload a font for every template of the team",
         request={"multipart/form-data": FontCreateSerializer},
+        parameters=IDEMPOTENCY_KEY,
         responses={
             200: OpenApiResponse(FontSerializer, description="The team has this very file already."),
             201: FontSerializer,
             **AUTH_ERRORS,
+            **IDEMPOTENCY_CONFLICT,
             **UPLOAD_ERRORS,
             **UNAVAILABLE,
         },
         tags=["Fonts"],
     )
+    @idempotent
     def post(self, request: ApiRequest) -> Response:
         body = parse(FontCreateSerializer, request)
         font, is_new = add_font(team=request.auth.team, actor=str(request.auth), **body)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Count, Sum
 from django.utils.http import content_disposition_header
 
+from accounts.idempotency import creating
 from accounts.models import Team
 from accounts.services import record_audit
 from automette.lib import store, worker_calls
@@ -50,7 +51,7 @@ def add_font(*, team: Team, actor: str, content: bytes, filename: str) -> tuple[
     _check_room(team, len(content))  # before anything is stored
     blobs.put(team.id, content)
     about = {**_inspect(team, sha256), "filename": _shown_name(filename), "size_bytes": len(content)}
-    with transaction.atomic():
+    with creating():
         _lock(team)
         if known := team.fonts.filter(sha256=sha256).first():
             return known, False

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q, Value
@@ -24,16 +24,24 @@ FORMATS: dict[str, tuple[str, ...]] = {
 WORD_FILE = "template.docx"  # the name of a Word template among the files of its version
 
 
+class TemplateQuerySet(models.QuerySet["Template"]):
+    def live(self) -> Self:
+        """Leave out the deleted ones: whatever a caller asks for is looked for in these."""
+        return self.filter(deleted_at=None)
+
+
 class Template(models.Model):
     """The blueprint of documents. Its source lives in versions; `current_version` is what renders use.
 
-    Names need not be unique. A template belongs to one team and one of its projects.
+    Names need not be unique; a slug is, within the team. A template belongs to one team and one of its projects. A
+    deleted one keeps its row and its versions for the renders that were made from it, and is otherwise gone.
     """
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="templates", db_index=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="templates")
     name = models.CharField(max_length=200)
+    slug = models.CharField(max_length=100, blank=True, default="", db_default="")
     engine = models.CharField(max_length=10, choices=Engine)
     filename_pattern = models.CharField(max_length=300, blank=True)
     current_version = models.ForeignKey(
@@ -41,10 +49,18 @@ class Template(models.Model):
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = TemplateQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index(fields=["team", "id"], name="template_by_team")]
         constraints = [
+            models.UniqueConstraint(
+                fields=["team", "slug"],
+                condition=Q(deleted_at=None) & ~Q(slug=""),
+                name="template_slug_once_per_team",
+            ),
             models.CheckConstraint(condition=Q(engine__in=["typst", "canvas", "docx"]), name="template_engine_known"),
             models.CheckConstraint(condition=~Q(name=""), name="template_has_name"),
         ]
@@ -71,6 +87,12 @@ class TemplateVersion(models.Model):
         help_text="Files that belong to this version: name to SHA-256 of a blob.",
     )
     fields: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
+    example_data = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="JSON object with which the source was tried out; may be empty.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

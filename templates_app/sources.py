@@ -33,7 +33,8 @@ def source_text(engine: str, source: str | dict[str, Any]) -> str:
     try:
         check_document(document)
     except TemplateError as error:
-        raise InvalidValueError(f"source: {error.message}") from error
+        diagnostic = {"file": None, "line": None, "column": None, "message": error.message, "hint": None}
+        raise InvalidValueError(f"source: {error.message}", extra={"diagnostics": [diagnostic]}) from error
     return text
 
 

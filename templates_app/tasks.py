@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.db import connection
 
-from templates_app import blobs, execution, font_inspection
+from templates_app import blobs, execution, font_inspection, source_check
 
 
 @shared_task(name="templates_app.delete_unused_blobs")
@@ -22,6 +22,15 @@ def inspect_docx(*, team_id: str, sha256: str) -> dict[str, Any]:
     """Clean an uploaded Word file and read its fields; the result is the answer to `worker_calls.call`."""
     try:
         return execution.inspect_docx(team_id=team_id, sha256=sha256)
+    finally:
+        connection.close()
+
+
+@shared_task(name="templates_app.check_source", ignore_result=False)
+def check_source(*, team_id: str, sha256: str, template_id: str | None) -> dict[str, Any]:
+    """Try a source out; the result is the answer to `worker_calls.call`."""
+    try:
+        return source_check.check_source(team_id=team_id, sha256=sha256, template_id=template_id)
     finally:
         connection.close()
 

@@ -60,3 +60,13 @@ class RateLimitedError(DomainError):
     def __init__(self, message: str, *, retry_after: int, detail: str | None = None) -> None:
         super().__init__(message, detail=detail)
         self.retry_after = max(1, retry_after)
+
+
+class IdempotencyConflictError(DomainError):
+    """An Idempotency-Key stands for another request, or (then with `retry_after`) for one that is being answered."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -13,7 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from automette.lib import store
-from automette.lib.errors import DomainError, InvalidValueError, MalformedRequestError, RateLimitedError
+from automette.lib.errors import (
+    DomainError,
+    IdempotencyConflictError,
+    InvalidValueError,
+    MalformedRequestError,
+    RateLimitedError,
+)
 from automette.lib.json_text import read_json
 from automette.lib.request_id import request_id_of
 
@@ -23,6 +29,7 @@ STATUS_OF: Final = {
     "malformed_request": 400,
     "insufficient_credits": 402,
     "not_found": 404,
+    "idempotency_conflict": 409,
     "invalid_value": 422,
     "too_early": 425,
     "too_large": 413,
@@ -132,7 +139,7 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
 
 
 def _retry_after(error: DomainError, status: int) -> dict[str, str]:
-    if isinstance(error, RateLimitedError):
+    if isinstance(error, RateLimitedError | IdempotencyConflictError) and error.retry_after:
         return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": "2"} if status == SERVICE_UNAVAILABLE else {}
 

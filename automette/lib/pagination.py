@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, OrderBy, QuerySet
 
 from automette.lib.errors import InvalidValueError
 
@@ -11,18 +11,23 @@ M = TypeVar("M", bound=Model)
 
 
 def page_by_id(
-    rows: QuerySet[M], *, known: QuerySet[M], limit: int, cursor: str | None
+    rows: QuerySet[M],
+    *,
+    known: QuerySet[M],
+    limit: int,
+    cursor: str | None,
+    order: str | OrderBy = "-pk",
 ) -> tuple[list[M], str | None]:
     """Return up to `limit` rows, newest (highest id) first, after the row named by `cursor`, and the next cursor.
 
     Ids begin with the time, or count up, so their order is the order of creation. Raises InvalidValueError for a
-    cursor that is no row of `known`.
+    cursor that is no row of `known`. `order` must be some spelling of "highest id first".
     """
     if cursor is not None:
         if not _may_be_id(known, cursor) or not known.filter(pk=cursor).exists():
             raise InvalidValueError("cursor: unknown. Take the value of next_cursor from the page before.")
         rows = rows.filter(pk__lt=cursor)
-    page = list(rows.order_by("-pk")[: limit + 1])
+    page = list(rows.order_by(order)[: limit + 1])
     more = len(page) > limit
     return page[:limit], (str(page[limit - 1].pk) if more else None)
 

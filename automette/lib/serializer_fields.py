@@ -57,6 +57,17 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON integer: `"2"`, `2.0` and `true` are refused."""
+
+    default_error_messages = {"invalid": "Must be an integer."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
 class AnyJSONField(serializers.Field[Any, Any, Any, Any]):
     """Any JSON value, handed through untouched."""
 

@@ -9,8 +9,8 @@ import requests
 from PIL import Image
 
 from renders import statements
-from renders.inputs import FEW_ASSETS, _offered, _without_clashes
-from renders.statements import AssetInUse
+from templates_app.offered_files import FEW_ASSETS, AssetInUse, without_clashes
+from templates_app.offered_files import offered as offered_of
 from templates_app import blobs
 from templates_app.models import TemplateVersion
 from tests.api.asset_calls import PATH, picture, upload
@@ -51,7 +51,7 @@ def refused(api, template_id, **more) -> str:
 
 
 def card(api) -> str:
-    return api.post("/api/v1/templates", {"name": "Card", "engine": "canvas", "source": CARD}).json()["id"]
+    return api.template(CARD, engine="canvas")
 
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
@@ -172,7 +172,8 @@ def test_claim_of_a_team_without_files_is_empty(api, accept):
 
 def offered(api, accept, source, assets, **more) -> set[str]:
     taken = claimed(api, accept, api.template(source), **more)
-    return _offered(taken, {asset.name: asset for asset in assets})
+    text = taken.source + taken.data
+    return offered_of(engine=taken.engine, text=text, assets={asset.name: asset for asset in assets})
 
 
 def many(count, size=1) -> list[AssetInUse]:
@@ -196,5 +197,5 @@ def test_clashing_names_are_left_out_so_that_a_render_is_never_refused_for_them(
         {name: AssetInUse(name, "0" * 64, 1, mine) for name in names}
         for mine, names in ((True, ["a/b", "v/w"]), (False, ["a", "a/c", "a/b/c", "file/x", "d"]))
     )
-    kept = _without_clashes({"file": "0" * 64, "v": "0" * 64}, {**teams, **own})
+    kept = without_clashes({"file": "0" * 64, "v": "0" * 64}, {**teams, **own})
     assert sorted(kept) == ["a/b", "a/c", "d"]

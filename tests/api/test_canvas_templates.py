@@ -7,6 +7,7 @@ import pytest
 import requests
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("server")  # a worker tries documents out
 CARD = {
     "width": 120,
     "height": 60,

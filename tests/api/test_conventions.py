@@ -87,7 +87,8 @@ def test_session_of_an_operator_opens_nothing_of_the_api(api):
 
 
 def test_answers_are_json_in_utf8_and_not_to_be_guessed_at(api):
-    answer = api.post("/api/v1/templates", {"name": "Ürkünde 证书 🎓", "engine": "typst", "source": "Hi"})
+    api.template(name="Ürkünde 证书 🎓")
+    answer = api.get("/api/v1/templates")
     assert "Ürkünde 证书 🎓".encode() in answer.content
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -33,6 +33,7 @@ def test_answer_is_the_template_with_its_fields_and_no_warning(server, api):
     assert created == {
         "id": created["id"],
         "name": "Letter",
+        "slug": None,
         "engine": "docx",
         "self": f"http://localhost:8000/api/v1/templates/{created['id']}",
         "available_fields": [
@@ -47,6 +48,7 @@ def test_answer_is_the_template_with_its_fields_and_no_warning(server, api):
         ],
         "allowed_formats": ["pdf", "docx"],
         "url_base": None,
+        "published_version": 1,
         "created_at": created["created_at"],
         "updated_at": created["updated_at"],
         "warnings": [],
@@ -206,14 +208,17 @@ def test_missing_part_is_400(api, nothing_changes, missing):
     assert (answer.status_code, answer.json()) == (400, {"error": f"{missing}: This field is required."})
 
 
-@pytest.mark.parametrize("engine", ["typst", "canvas"])
-def test_other_engines_are_not_uploaded(api, nothing_changes, engine):
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [
+        ("typst", "file: the archive has no main.typ at its top"),
+        ("canvas", "file: Of a canvas template it must be UTF-8 text."),
+    ],
+)
+def test_word_file_for_another_engine_is_refused(api, nothing_changes, engine, error):
     with nothing_changes(api):
         answer = upload(api, LETTER, engine=engine)
-    assert (answer.status_code, answer.json()) == (
-        422,
-        {"error": f"engine: Only docx templates are files; send {engine} as JSON with its `source`."},
-    )
+    assert (answer.status_code, answer.json()) == (422, {"error": error})
 
 
 def test_file_above_the_limit_is_413(api, nothing_changes):

@@ -14,6 +14,7 @@ def test_item_has_the_documented_keys(api):
     assert item == {
         "id": template_id,
         "name": "Letter",
+        "slug": None,
         "engine": "typst",
         "self": f"http://localhost:8000/api/v1/templates/{template_id}",
         "allowed_formats": ["pdf", "png", "svg"],

@@ -27,6 +27,9 @@ def theirs(other_api, accept):
 
 READS = [
     "/api/v1/templates/{template_id}",
+    "/api/v1/templates/{template_id}/versions",
+    "/api/v1/templates/{template_id}/versions/1",
+    "/api/v1/templates/{template_id}/versions/1?file=main.typ",
     "/api/v1/renders/{render_id}",
     "/api/v1/renders/{render_id}?download=true",
     "/api/v1/renders/{render_id}?download=true&format=pdf",

@@ -38,6 +38,11 @@ ROUTES = {
         201, 404, {"name": "A", "engine": "typst", "source": "Hi", "project_id": "{project_id}"}
     ),
     ("GET", "templates/<id:template_id>"): Entry(200, 404),
+    ("PATCH", "templates/<id:template_id>"): Entry(200, 404, {"name": "Plan Y"}),
+    ("DELETE", "templates/<id:template_id>"): Entry(200, 404),
+    ("POST", "templates/<id:template_id>/publish"): Entry(200, 404),
+    ("GET", "templates/<id:template_id>/versions"): Entry(200, 404),
+    ("GET", "templates/<id:template_id>/versions/<int:number>"): Entry(200, 404),
     ("GET", "assets"): Entry(200, 200),
     ("POST", "assets"): Entry(201, 404, {"template_id": "{template_id}"}, file=b"a,b"),
     ("GET", "assets/<id:asset_id>"): Entry(200, 404),
@@ -51,7 +56,7 @@ ROUTES = {
     ("POST", "renders"): Entry(202, 404, {"template_id": "{template_id}"}),
     ("GET", "renders/<id:render_id>"): Entry(200, 404),
 }
-ANSWERED_BY_A_WORKER = {("GET", "font_families")}
+ANSWERED_BY_A_WORKER = {("GET", "font_families"), ("POST", "templates")}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -125,6 +130,7 @@ def send(world: World, method: str, route: str, key: str | None):
     path, entry = f"/{PREFIX}{route}", ROUTES[method, route]
     for name, value in world.ids.items():
         path = path.replace(f"<id:{name}>", value)
+    path = path.replace("<int:number>", "1")
     assert "<" not in path, f"an id of {route} is missing in the world"
     body = {name: str(value).format(**world.ids) for name, value in (entry.body or {}).items()}
     headers = {} if key is None else {"Authorization": key}

@@ -5,10 +5,10 @@ from urllib3.filepost import encode_multipart_formdata
 DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
-def send_form(api, path, **parts):
-    """POST these parts; a tuple is a file: (name, content, type)."""
+def send_form(api, path, method="POST", **parts):
+    """Send these parts; a tuple is a file: (name, content, type)."""
     body, content_type = encode_multipart_formdata(parts)
-    return api.send("POST", path, body, content_type)
+    return api.send(method, path, body, content_type)
 
 
 def upload(api, content: bytes | None, leave_out="", **more):

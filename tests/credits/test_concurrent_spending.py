@@ -8,10 +8,11 @@ import pytest
 from django.db import connection
 from django.db.models import F, Sum
 
+from credits.ledger_check import find_mismatches
 from credits.models import CreditAccount, LedgerEntry
 from credits.services import grant_credits
 
-THREADS, CREDITS, REQUESTS = 32, 100, 160
+THREADS = 32
 
 
 def in_threads(work, count: int) -> Counter:
@@ -37,14 +38,27 @@ def ledger(api) -> tuple[int, int]:
     return rows.filter(kind="charge").count(), rows.aggregate(total=Sum("amount"))["total"]
 
 
-@pytest.mark.timeout(90)
-def test_exactly_as_many_renders_are_accepted_as_there_are_credits(new_api):
-    api = new_api(credits=CREDITS - 10, overage=10)
+def unhurried(api):
+    """The same team without a limit of requests per minute: this is about credits."""
+    CreditAccount.objects.filter(team=api.team).update(own_requests_per_minute=0)
+    return api
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("requests_of_each", "may_spend", "overage"), [(100, 1000, 0), (5, 100, 10)], ids=["100 each", "into overage"]
+)
+def test_of_the_requests_of_32_threads_as_many_are_accepted_as_there_are_credits(
+    new_api, requests_of_each, may_spend, overage
+):
+    api = unhurried(new_api(credits=may_spend - overage, overage=overage))
     template_id = api.template()
-    answers = in_threads(lambda: api.post("/api/v1/renders", {"template_id": template_id}).status_code, REQUESTS)
-    assert answers == {202: CREDITS, 402: REQUESTS - CREDITS}
-    assert (api.team.renders.count(), api.team.jobs.count()) == (CREDITS, CREDITS)
-    assert (ledger(api), api.credits()) == ((CREDITS, -10), -10)
+    requests = THREADS * requests_of_each
+    answers = in_threads(lambda: api.post("/api/v1/renders", {"template_id": template_id}).status_code, requests)
+    assert answers == {202: may_spend, 402: requests - may_spend}
+    assert (api.team.renders.count(), api.team.jobs.count()) == (may_spend, may_spend)
+    assert (ledger(api), api.credits()) == ((may_spend, -overage), -overage)
+    assert find_mismatches(team_id=api.team.id) == []
 
 
 def test_balances_in_the_ledger_count_down_without_gap(new_api):

@@ -1,5 +1,7 @@
 """The balance is the sum of the ledger, whatever happens in whatever order; and the ledger is only added to."""
 
+import dataclasses
+
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 from django.db.models import Sum
@@ -11,29 +13,99 @@ from accounts.models import AuditEntry
 from accounts.services import create_team
 from automette.lib.errors import InvalidValueError
 from automette.lib.ids import new_id
-from credits.models import CreditAccount, LedgerEntry
-from credits.services import grant_credits, open_account
+from credits.ledger_check import find_mismatches
+from credits.models import CreditAccount, LedgerEntry, Plan
+from credits.resets import reset_if_due
+from credits.services import Terms, change_plan, current_account, grant_credits, open_account, save_plan
 from renders import statements
 from renders.models import Render
 from templates_app.services import create_template
+from tests.credits.periods import move_back
+
+TERMS = {"credits": st.integers(0, 4), "overage": st.integers(0, 2)}
+
+
+@dataclasses.dataclass
+class PlanModel:
+    """A plan and the numbers that it should have."""
+
+    row: Plan
+    credits: int
+    overage: int
 
 
 class Ledger(RuleBasedStateMachine):
-    """Grants, charges, failures and late workers in any order on real PostgreSQL; a plain integer is the model."""
+    """Grants, charges, failures, late workers, resets and plans in any order on PostgreSQL; the model is integers."""
 
-    @initialize(credits=st.integers(0, 3), overage=st.integers(0, 2))
+    @initialize(**TERMS)
     def open(self, credits, overage):
         self.team = create_team(name="Model", actor="test")
         open_account(team=self.team, monthly_credits=credits, overage_limit=overage, actor="test")
         self.template = create_template(team=self.team, actor="test", name="T", engine="typst", source="Hi")
-        self.balance, self.overage, self.open_renders, self.ended = credits, overage, [], []
+        self.balance, self.monthly, self.overage, self.open_renders, self.ended = credits, credits, overage, [], []
+        self.resets, self.is_due, self.plans, self.plan, self.own = 0, False, [], None, Terms()
+
+    @rule(**TERMS)
+    def make_plan(self, credits, overage):
+        row = save_plan(slug=new_id(), name=None, terms=Terms(credits, overage), actor="test")
+        self.plans.append(PlanModel(row, credits, overage))
+
+    @precondition(lambda self: self.plans)
+    @rule(data=st.data(), **TERMS)
+    def edit_plan(self, data, credits, overage):
+        plan = data.draw(st.sampled_from(self.plans))
+        plan.credits, plan.overage = credits, overage
+        save_plan(slug=plan.row.slug, name="Edited", terms=Terms(credits, overage), actor="test")
+
+    @precondition(lambda self: self.plans)
+    @rule(data=st.data(), own=st.sampled_from([Terms(), Terms(3), Terms(overage_limit=1), Terms(0, 0)]))
+    def change_plan(self, data, own):
+        plan = data.draw(st.sampled_from(self.plans))
+        self.expect_reset()
+        self.plan, self.own = plan, own
+        monthly, overage = self.terms()
+        raised = max(0, monthly - self.monthly)
+        self.balance, self.monthly = self.balance + raised, self.monthly + raised
+        self.overage = max(self.overage, overage)
+        plan_row = Plan.objects.get(pk=plan.row.pk)
+        account = change_plan(team=self.team, plan=plan_row, own=own, actor="test")
+        assert (account.credit_balance, account.overage_limit) == (self.balance, self.overage)
+
+    def terms(self) -> tuple[int, int]:
+        """What applies from the next reset on."""
+        own, plan = self.own, self.plan
+        monthly = own.monthly_credits if own.monthly_credits is not None else plan.credits if plan else self.monthly
+        overage = own.overage_limit if own.overage_limit is not None else plan.overage if plan else self.overage
+        return monthly, overage
+
+    def expect_reset(self) -> None:
+        if self.is_due:
+            self.monthly, self.overage = self.terms()
+            self.balance, self.resets, self.is_due = self.monthly, self.resets + 1, False
+
+    @rule(days=st.sampled_from([31, 62, 400]))
+    def let_time_pass(self, days):
+        move_back(self.team, days)
+        self.is_due = True
+
+    @rule()
+    def reset(self):
+        assert reset_if_due(team_id=self.team.id) == self.is_due
+        self.expect_reset()
+
+    @rule()
+    def read(self):
+        self.expect_reset()
+        assert current_account(team=self.team).credit_balance == self.balance
 
     @rule(amount=st.integers(-4, 4))
     def grant(self, amount):
-        if self.balance + amount >= -self.overage:
-            assert grant_credits(team=self.team, amount=amount, actor="test").credit_balance == self.balance + amount
+        balance, overage = self.terms() if self.is_due else (self.balance, self.overage)
+        if balance + amount >= -overage:
+            self.expect_reset()
+            assert grant_credits(team=self.team, amount=amount, actor="test").credit_balance == balance + amount
             self.balance += amount
-        else:
+        else:  # a reset that was due is refused with it, and stays due
             with pytest.raises(InvalidValueError):
                 grant_credits(team=self.team, amount=amount, actor="test")
 
@@ -80,7 +152,7 @@ class Ledger(RuleBasedStateMachine):
         render_id, _ = self.open_renders.pop()
         taken = statements.claim(render_id, lease_seconds=60)
         file = statements.StoredFile("pdf", f"renders/{render_id}.pdf", "application/pdf", 1, "0" * 64)
-        assert statements.complete(taken, file=file, pages=1, report={})
+        assert statements.complete(taken, files=[file], pages=1, report={})
         self.ended.append(render_id)
 
     @invariant()
@@ -91,13 +163,16 @@ class Ledger(RuleBasedStateMachine):
             assert account.credit_balance == self.balance == rows.aggregate(total=Sum("amount"))["total"]
             assert rows.order_by("-id").first().balance_after == self.balance
             assert self.balance >= -self.overage
+            assert rows.filter(kind="reset").count() == self.resets
+            assert (account.monthly_credits, account.overage_limit) == (self.monthly, self.overage)
+            assert find_mismatches(team_id=self.team.id) == []
 
 
 @pytest.mark.usefixtures("database")
 def test_balance_is_the_sum_of_the_ledger_in_every_order_of_events():
     Ledger.TestCase.settings = settings(
-        max_examples=15,
-        stateful_step_count=20,
+        max_examples=25,
+        stateful_step_count=25,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -10,7 +10,7 @@ from docx.shared import Mm
 from PIL import Image
 from word_files import PNG, complex_field, parts_of, saved, texts, with_body, word_file
 
-from workers.docx.render import fill
+from tests.docx.word_files import fill
 from workers.errors import TemplateError
 
 

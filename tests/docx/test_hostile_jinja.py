@@ -7,9 +7,8 @@ import sys
 
 import pytest
 from docx import Document
-from word_files import complex_field, escape, parts_of, saved, with_body, word_file
 
-from workers.docx.render import fill
+from tests.docx.word_files import complex_field, escape, fill, parts_of, saved, with_body, word_file
 from workers.errors import TemplateError
 
 PAYLOADS = {

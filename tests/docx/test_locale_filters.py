@@ -5,7 +5,7 @@ import json
 import pytest
 from word_files import texts, word_file
 
-from workers.docx.render import fill
+from tests.docx.word_files import fill
 from workers.errors import TemplateError
 
 

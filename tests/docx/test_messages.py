@@ -4,8 +4,8 @@ import pytest
 from docx import Document
 from word_files import saved, word_file
 
+from tests.docx.word_files import fill
 from workers.docx.fields import extract_docx_fields
-from workers.docx.render import fill
 from workers.errors import TemplateError
 
 

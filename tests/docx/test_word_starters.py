@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from word_files import parts_of, texts
 
+from tests.docx.word_files import fill
 from workers.docx.fields import extract_docx_fields
-from workers.docx.render import fill
 from workers.docx.sanitise import sanitise
 
 STARTERS = Path(__file__).resolve().parents[2] / "templates_app/starters"

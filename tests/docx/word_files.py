@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from docx import Document
 from PIL import Image
 
+from workers.docx import render
+from workers.docx.package import write_parts
+
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _FOOTNOTES_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
@@ -29,6 +32,12 @@ def word_file(*paragraphs: str, header: str = "", footer: str = "", title: str =
         document.core_properties.title = title
     content = saved(document)
     return with_footnote(content, footnote) if footnote else content
+
+
+def fill(*arguments, **more) -> tuple[bytes, list[str]]:
+    """The filled document as a file, and the warnings; arguments as for `render.fill`."""
+    parts, warnings = render.fill(*arguments, **more)
+    return write_parts(parts), warnings
 
 
 def saved(document) -> bytes:

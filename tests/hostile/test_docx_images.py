@@ -7,11 +7,10 @@ import pypdf
 import pytest
 from PIL import Image
 
-from tests.docx.word_files import parts_of, word_file
+from tests.docx.word_files import fill, parts_of, word_file
 from tests.hostile.images import CHARTS, DAMAGED, DISGUISES, TOO_LARGE, TURNS, chart, corners, encoded, turned
 from tests.hostile.office import IS_INSTALLED
 from workers.docx.office import INSTALL_HINT
-from workers.docx.render import fill
 from workers.errors import EngineError, TemplateError
 from workers.job import RenderJob
 from workers.pool import EnginePool

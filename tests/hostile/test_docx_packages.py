@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.docx.word_files import PNG, parts_of, word_file
+from tests.docx.word_files import PNG, fill, parts_of, word_file
 from tests.hostile.corpus import LEAKS
 from tests.hostile.docx_files import (
     BOMB_BYTES,
@@ -26,7 +26,6 @@ from tests.hostile.docx_files import (
 )
 from tests.hostile.listening import Listener, listening
 from tests.hostile.office import IS_INSTALLED, convert, images_of, text_of
-from workers.docx.render import fill
 from workers.docx.sanitise import sanitise
 from workers.errors import TemplateError
 

@@ -111,10 +111,10 @@ def test_queues_are_counted_apart_and_who_waits_for_an_answer_is_never_throttled
 def test_the_oldest_throttled_render_follows_one_that_has_ended(api, ask):
     renders = ask(LIMIT + 3)
     share = Share(api.team.id, "async", LIMIT)
-    assert shares.release([share], most=1) == []
+    assert shares.release(share, most=1) == []
     end(renders[1])
-    assert shares.release([share], most=1) == [(renders[LIMIT].id, "async")]
-    assert shares.release([share], most=1) == []
+    assert shares.release(share, most=1) == [(renders[LIMIT].id, "async")]
+    assert shares.release(share, most=1) == []
     assert throttled(renders) == [False] * (LIMIT + 1) + [True] * 2
 
 
@@ -122,9 +122,9 @@ def test_a_render_that_is_tried_again_keeps_its_place(api, ask):
     renders = ask(LIMIT + 1)
     taken = statements.claim(renders[0].id, lease_seconds=LEASE)
     share = Share(api.team.id, "async", LIMIT)
-    assert shares.release([share], most=1) == []
+    assert shares.release(share, most=1) == []
     statements.give_back(taken, pause_seconds=60)
-    assert shares.release([share], most=1) == []
+    assert shares.release(share, most=1) == []
 
 
 def test_renders_that_end_at_the_same_time_let_as_many_follow(api, ask):
@@ -132,10 +132,10 @@ def test_renders_that_end_at_the_same_time_let_as_many_follow(api, ask):
     for render in renders[:LIMIT]:
         end(render)
     share = Share(api.team.id, "async", LIMIT)
-    released = in_threads(LIMIT, lambda _: shares.release([share], most=1))
+    released = in_threads(LIMIT, lambda _: shares.release(share, most=1))
     followers = [one.id for one in renders[LIMIT : 2 * LIMIT]]
     assert sorted(one.render_id for each in released for one in each) == followers
-    assert shares.release([share], most=1) == []
+    assert shares.release(share, most=1) == []
 
 
 def test_the_sweeper_fills_places_that_nobody_filled(api, other_api, ask):
@@ -257,7 +257,7 @@ def test_places_are_found_by_the_index_however_many_renders_wait(api, ask):
         cursor.execute("SET enable_seqscan = off")
         cursor.execute(
             f"EXPLAIN {shares._RELEASE}",
-            {"teams": [api.team.id], "queues": ["async"], "places": [LIMIT], "most": 1},
+            {"team_id": api.team.id, "queue": "async", "places": LIMIT, "most": 1},
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
         cursor.execute(f"EXPLAIN {shares._WITH_THROTTLED}")

@@ -66,9 +66,7 @@ def card(*sources) -> dict:
 
 
 def template(api, document) -> str:
-    answer = api.post("/api/v1/templates", {"name": "Card", "engine": "canvas", "source": document})
-    assert answer.status_code == 201, answer.content
-    return answer.json()["id"]
+    return api.template(document, engine="canvas")
 
 
 def finished(api, template_id, **more) -> dict:

@@ -14,6 +14,7 @@ from PIL import Image
 from tests.workers.conftest import FONTS
 from workers.docx.font_sample import sample_document
 from workers.docx.office import find_program
+from workers.docx.package import read_parts
 from workers.docx.team_fonts import Face, embed_fonts
 from workers.errors import EngineError, EngineUnavailableError, TemplateError
 from workers.job import Limits, RenderJob
@@ -87,10 +88,10 @@ def test_word_document_without_relationships_gets_its_fonts_as_well(make_pool, p
         types = full.read("[Content_Types].xml")
         start = types.index(b'<Override PartName="/word/styles')
         bare.writestr("[Content_Types].xml", types[:start] + b"</Types>")
-    dressed = embed_fonts(target.getvalue(), [Face("Poppins", 700, slanted=False, path=poppins)], ["Poppins"])
-    with zipfile.ZipFile(io.BytesIO(dressed)) as archive:
-        assert b"fontTable.xml" in archive.read("word/_rels/document.xml.rels")
-        assert "word/fonts/team0.odttf" in archive.namelist()
+    parts = read_parts(target.getvalue())
+    embed_fonts(parts, [Face("Poppins", 700, slanted=False, path=poppins)], ["Poppins"])
+    assert b"fontTable.xml" in parts["word/_rels/document.xml.rels"]
+    assert "word/fonts/team0.odttf" in parts
     if find_program() is not None:
         pool = make_pool(engine="docx", spares=0, memory_bytes=OFFICE_MEMORY)
         job = RenderJob(source=target.getvalue(), fonts=(poppins,), limits=Limits(memory_bytes=OFFICE_MEMORY))

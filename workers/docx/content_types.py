@@ -7,6 +7,7 @@ from workers.docx.xml import DEFAULT_TYPE, OVERRIDE_TYPE, parse_part
 _WORD: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml."
 MAIN: Final = _WORD + "document.main+xml"
 TEMPLATE_MAIN: Final = _WORD + "template.main+xml"
+SECOND_STYLES: Final = "application/vnd.ms-word.stylesWithEffects+xml"
 CHARTS: Final = frozenset(
     {
         "application/vnd.openxmlformats-officedocument.drawingml.chart+xml",

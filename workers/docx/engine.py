@@ -16,7 +16,9 @@ from workers.docx import images, locale_filters, office
 from workers.docx.fields import extract_docx_fields
 from workers.docx.fonts import fonts_asked
 from workers.docx.jinja import DocxEnvironment
+from workers.docx.lighten import without_unused_table_styles
 from workers.docx.options import pdf_filter
+from workers.docx.package import read_parts, write_parts
 from workers.docx.pdf_metadata import correct_metadata
 from workers.docx.render import fill
 from workers.docx.sanitise import sanitise
@@ -98,24 +100,25 @@ class DocxEngine:
             "fonts_asked": fonts_asked(filled),
             "fonts_used": (),
         }
-        if len(filled) > limits["max_output_bytes"]:
-            raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
         if request["format"] == "docx" or self._office is None:
-            return head, filled
+            return head, _packed(filled, limits["max_output_bytes"])
         pdf = self._converted(self._office, filled, request, head)
         if request["format"] == "both":
-            head["sizes"] = [len(pdf), len(filled)]
-            return head, pdf + filled
+            document = _packed(filled, limits["max_output_bytes"])
+            head["sizes"] = [len(pdf), len(document)]
+            return head, pdf + document
         return head, pdf
 
     def _converted(
-        self, program: office.Office, filled: bytes, request: Mapping[str, Any], head: dict[str, Any]
+        self, program: office.Office, filled: Mapping[str, bytes], request: Mapping[str, Any], head: dict[str, Any]
     ) -> bytes:
         """The PDF of a filled document; what is known of it goes into the head."""
         options, asked = request["options"], fonts_asked(filled, all_scripts=True)
         standards = options.get("pdf_standard", [])
-        dressed = embed_fonts(filled, self._team_faces, asked)
-        pdf, head["pages"] = program.convert(dressed, pdf_filter(standards), request["limits"])
+        copy = without_unused_table_styles(filled)
+        embed_fonts(copy, self._team_faces, asked)
+        document = write_parts(copy, packed=False)
+        pdf, head["pages"] = program.convert(document, pdf_filter(standards), request["limits"])
         pdf = correct_metadata(pdf, standards, options["timestamp"])
         head["standards"] = confirm_standards(pdf, standards)
         head["fonts_used"] = embedded_fonts(pdf, self._families)
@@ -134,7 +137,7 @@ class DocxEngine:
             "pages": 1,
             "warnings": [*warnings, *doubts],
             "fields": [asdict(field) for field in fields],
-            "fonts_asked": fonts_asked(clean),
+            "fonts_asked": fonts_asked(read_parts(clean)),
             "fonts_used": (),
         }, clean
 
@@ -151,6 +154,13 @@ class DocxEngine:
             return file.read(images.MAX_IMAGE_BYTES + 1)
 
 
+def _packed(parts: Mapping[str, bytes], max_bytes: int) -> bytes:
+    document = write_parts(parts)
+    if len(document) > max_bytes:
+        raise LimitExceededError(f"document is larger than {max_bytes / (1 << 20):g} MB")
+    return document
+
+
 def _use_everything_once() -> bytes:
     """Have Python load what filling in needs, while it may read files; gives a small document for LibreOffice."""
     document = Document()
@@ -165,4 +175,5 @@ def _use_everything_once() -> bytes:
     data = f'{{"x": 1, "d": "2026-04-22", "i": "{pixel}"}}'.encode()
     filled, _ = fill(clean, data, lambda _: None)
     fonts_asked(filled)
-    return filled
+    without_unused_table_styles(filled)
+    return write_parts(filled)

@@ -37,10 +37,10 @@ _DROPPED: Final = {
     "mailMergeHeaderSource": "the data source of a mail merge",
     "recipientData": "the data source of a mail merge",
     "transform": "a style sheet to transform the file with",
+    "stylesWithEffects": "",  # the styles once more, for nobody but Word 2010
 }
 _HYPERLINK = "hyperlink"
 _SAFE_ADDRESS = re.compile(r"(https?://|mailto:)[^\s\\]*$", re.IGNORECASE)
-_QUIETLY: Final = frozenset({"attachedTemplate"})
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def _judge(
     if kind in _REFUSED:
         raise TemplateError(f"the document holds {_REFUSED[kind]} and upload it again")
     if kind in _DROPPED:
-        return f"removed {_DROPPED[kind]}"
+        return _DROPPED[kind] and f"removed {_DROPPED[kind]}"
     if target.startswith("#"):
         if relationship.get("TargetMode") != "External":
             relationship.set("TargetMode", "External")  # else it would be read as the name of a part

@@ -12,10 +12,12 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.exceptions import OpcError
+from docx.opc.packuri import PackURI
+from docx.opc.pkgwriter import PackageWriter
 from docx.oxml import parse_xml
 from docxtpl import DocxTemplate
 from jinja2 import TemplateSyntaxError
@@ -73,9 +75,11 @@ def fill(
     read_file: ReadFile,
     locale: str = DEFAULT_LOCALE,
     environment: DocxEnvironment | None = None,
-) -> tuple[bytes, list[str]]:
-    """The filled document and warnings. `data` is JSON; it is read anew for each render, so nothing outlives one.
-    An `environment` that is given again saves compiling the same template.
+) -> tuple[dict[str, bytes], list[str]]:
+    """The parts of the filled document, and warnings.
+
+    `data` is JSON; it is read anew for each render, so nothing outlives one. An `environment` that is given again
+    saves compiling the same template.
 
     Raises TemplateError that names the place, LimitExceededError.
     """
@@ -111,6 +115,16 @@ def compile_template(content: bytes) -> tuple[DocxEnvironment, list[str], list[s
     return filling.environment, filling.sources(), filling.warnings
 
 
+class _Collected:
+    """Takes parts from python-docx as its writer of zip files does."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, bytes] = {}
+
+    def write(self, uri: PackURI, blob: bytes) -> None:
+        self.parts[uri.membername] = blob
+
+
 class _Filling:
     """One render of one template."""
 
@@ -129,15 +143,22 @@ class _Filling:
             raise TemplateError("the document cannot be opened; save it again in Word and upload it again") from error
         self._document: Any = self._template.docx
 
-    def fill(self, context: dict[str, Any]) -> bytes:
+    def fill(self, context: dict[str, Any]) -> dict[str, bytes]:
         for text, part, xml in self._parts():
             rendered = self._render(text, xml, context)
             if rendered is not None:
                 self._put(part, self._tree(text, rendered), text)
         self._fill_properties(context)
-        target = io.BytesIO()
-        self._document.save(target)
-        return target.getvalue()
+        package = self._document.part.package
+        parts: list[Any] = list(package.parts)
+        for part in parts:
+            part.before_marshal()
+        collected, writer = _Collected(), cast("Any", PackageWriter)
+        # what python-docx does when it saves, into a dictionary instead of a zip that would be unpacked again
+        writer._write_content_types_stream(collected, parts)  # noqa: SLF001
+        writer._write_pkg_rels(collected, package.rels)  # noqa: SLF001
+        writer._write_parts(collected, parts)  # noqa: SLF001
+        return collected.parts
 
     def sources(self) -> list[str]:
         found, seen = [], []

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from workers.docx import relationships
-from workers.docx.content_types import MAIN, TEMPLATE_MAIN, WORKBOOK, ContentTypes
+from workers.docx.content_types import MAIN, SECOND_STYLES, TEMPLATE_MAIN, WORKBOOK, ContentTypes
 from workers.docx.field_codes import neutralise_fields
 from workers.docx.package import CONTENT_TYPES, read_parts, write_parts
 from workers.docx.recognise import other_office_file, refuse_other_packages
@@ -57,6 +57,7 @@ def sanitise(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     _check_main_part(parts, types, warnings)
     _check_kinds(parts, types)
     _drop_postscript(parts, warnings)
+    _drop_second_styles(parts, types)
     dropped = _clean_all_relationships(parts, types, warnings)
     for name in sorted(parts):
         if not name.endswith(".rels") and name != CONTENT_TYPES and _is_xml(name, parts[name], types):
@@ -93,6 +94,12 @@ def _check_kinds(parts: dict[str, bytes], types: ContentTypes) -> None:
                 raise TemplateError(message)
         if types.of(name) == WORKBOOK:
             _check_workbook(content)
+
+
+def _drop_second_styles(parts: dict[str, bytes], types: ContentTypes) -> None:
+    """Half a megabyte that each render would unpack and pack again; the reference to it goes without a warning."""
+    for name in [name for name in parts if types.of(name) == SECOND_STYLES]:
+        del parts[name]
 
 
 def _drop_postscript(parts: dict[str, bytes], warnings: dict[str, None]) -> None:

@@ -5,9 +5,7 @@ transitional features (the first 32 bytes are combined with a key that stands be
 caller gets is not changed.
 """
 
-import io
 import uuid
-import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +49,12 @@ class Face:
     path: Path
 
 
-def embed_fonts(document: bytes, faces: Iterable[Face], asked: Collection[str]) -> bytes:
-    """The document with those of the fonts inside that it asks for; itself when there are none."""
+def embed_fonts(parts: dict[str, bytes], faces: Iterable[Face], asked: Collection[str]) -> None:
+    """Put into the parts of a document those of the fonts that it asks for."""
     wanted = {name.casefold(): name for name in asked}
     chosen = list(_choose([face for face in faces if face.family.casefold() in wanted]))
     if not chosen:
-        return document
-    with zipfile.ZipFile(io.BytesIO(document)) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+        return
     table = parse_part(parts.get(_TABLE, _EMPTY_TABLE), _TABLE)
     links = parse_part(parts.get(rels_name(_TABLE), _EMPTY_RELATIONSHIPS), _TABLE)
     for number, (style, face) in enumerate(chosen):
@@ -71,11 +67,6 @@ def embed_fonts(document: bytes, faces: Iterable[Face], asked: Collection[str]) 
     parts[rels_name(_TABLE)] = serialise(links)
     _declare(parts, has_table=_TABLE in parts)
     parts[_TABLE] = serialise(table)
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return target.getvalue()
 
 
 def _choose(faces: list[Face]) -> Iterator[tuple[str, Face]]:

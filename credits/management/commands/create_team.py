@@ -1,13 +1,12 @@
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from accounts.services import create_team
 from automette.lib.commands import JsonCommand
 from automette.lib.errors import DomainError
-from credits.services import open_account
+from credits.services import find_plan, open_account
 
 
 class Command(JsonCommand):
@@ -16,8 +15,15 @@ class Command(JsonCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("name")
-        parser.add_argument("--credits", type=int, default=settings.DEFAULT_MONTHLY_CREDITS, help="each month")
-        parser.add_argument("--overage", type=int, default=0, help="how far the balance may fall below zero")
+        parser.add_argument("--plan", help="the slug of the team's plan")
+        parser.add_argument(
+            "--credits", type=int, help="each month; goes before the plan's (without plan: DEFAULT_MONTHLY_CREDITS)"
+        )
+        parser.add_argument(
+            "--overage",
+            type=int,
+            help="how far the balance may fall below zero; goes before the plan's (without plan: 0)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -25,6 +31,7 @@ class Command(JsonCommand):
                 team = create_team(name=options["name"], actor="command line")
                 open_account(
                     team=team,
+                    plan=find_plan(options["plan"]) if options["plan"] is not None else None,
                     monthly_credits=options["credits"],
                     overage_limit=options["overage"],
                     actor="command line",
