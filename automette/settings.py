@@ -136,6 +136,10 @@ CELERY_BEAT_SCHEDULE = {
     "reset-credits": {"task": "credits.reset_due", "schedule": 60.0, "options": {"expires": 60}},
     "delete-superseded-files": {"task": "renders.delete_superseded_files", "schedule": 300.0},
     "delete-expired-idempotency-keys": {"task": "accounts.delete_expired_idempotency_keys", "schedule": 600.0},
+    "delete-assets-of-deleted-templates": {
+        "task": "templates_app.delete_assets_of_deleted_templates",
+        "schedule": 300.0,
+    },
     "delete-unused-blobs": {"task": "templates_app.delete_unused_blobs", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(AUTOMETTE_DATA / "beat-schedule")

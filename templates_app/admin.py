@@ -6,10 +6,10 @@ from templates_app.models import Asset, Font, Template, TemplateVersion
 
 @admin.register(Template)
 class TemplateAdmin(LookOnlyAdmin):
-    list_display = ["name", "engine", "team", "current_version", "updated_at"]
+    list_display = ["name", "engine", "team", "current_version", "updated_at", "deleted_at"]
     list_select_related = ["team", "current_version__template"]
-    list_filter = ["engine"]
-    search_fields = ["name", "id", "team__name"]
+    list_filter = ["engine", ("deleted_at", admin.EmptyFieldListFilter)]
+    search_fields = ["name", "slug", "id", "team__name"]
 
 
 @admin.register(TemplateVersion)

@@ -1,5 +1,6 @@
 """What a worker does with an uploaded font: set text in it with every engine, each in a child of its own."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,9 @@ from templates_app.font_faces import families_of, read_faces
 from templates_app.models import Engine
 from workers.docx.font_sample import sample_document
 from workers.docx.office import find_program
-from workers.errors import RenderError, TemplateError
+from workers.errors import EngineError, EngineUnavailableError, RenderError, TemplateError
 from workers.job import RenderJob
+from workers.pool import EnginePool
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +58,21 @@ def _is_used_in_word(team_id: str, font: Path, family: str) -> bool:
     if find_program() is None:
         return True
     job = RenderJob(source=sample_document(family), fonts=(font,), limits=engines.limits(Engine.DOCX))
-    used = engines.pool(Engine.DOCX).render(team_id, job).fonts_used
+    pool = engines.pool(Engine.DOCX)
+    try:
+        used = pool.render(team_id, job).fonts_used
+    except EngineError as error:
+        _blame_nobody_if_word_is_broken(pool, team_id, replace(job, fonts=()))
+        raise error from None
     return family in used or not set(used) <= set(_server_families(team_id))
+
+
+def _blame_nobody_if_word_is_broken(pool: EnginePool, team_id: str, job: RenderJob) -> None:
+    """Raise EngineUnavailableError when the same document fails without the font as well."""
+    try:
+        pool.render(team_id, job)
+    except EngineError as error:
+        raise EngineUnavailableError("LibreOffice fails without the font as well") from error
 
 
 def list_server_families(*, team_id: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from accounts.models import Team
 from automette.lib import worker_calls
 from automette.lib.errors import InvalidValueError, TooLargeError
 from automette.lib.json_text import write_json
+from automette.lib.rate_limits import waiting_call
+from credits.limits import limits_of
 from templates_app import blobs
 from templates_app.models import WORD_FILE, Engine, TemplateVersion
 from templates_app.source_check import pack_question
@@ -57,7 +59,8 @@ def accept_submission(
     """Return what is to be kept; what the current version holds is not tried out again. Never in a transaction.
 
     Raises InvalidValueError for what cannot be compiled, with the diagnostics, and for another kind of source than
-    the engine's; TooLargeError, WorkerUnavailableError, store.StoreUnavailableError. Nothing is created here.
+    the engine's; TooLargeError, RateLimitedError, WorkerUnavailableError, store.StoreUnavailableError. Nothing is
+    created here.
     """
     if engine == Engine.DOCX:
         return _inspect_word_file(team, submission)
@@ -87,7 +90,7 @@ def _inspect_word_file(team: Team, submission: Submission) -> Accepted:
     if len(content) > settings.MAX_DOCX_BYTES:
         raise TooLargeError(f"file: larger than {settings.MAX_DOCX_BYTES:,} bytes. Make its pictures smaller.")
     merge_fields((), submission.fields)  # before a worker is asked
-    found = _ask(inspect_docx, {"team_id": team.id, "sha256": blobs.put(team.id, content)}, "file")
+    found = _ask(team, inspect_docx, {"sha256": blobs.put(team.id, content)}, "file")
     fields = merge_fields(found["fields"], submission.fields)
     return Accepted(VersionContent(files={WORD_FILE: found["sha256"]}, fields=fields), found["warnings"])
 
@@ -148,7 +151,8 @@ def _example_data(submission: Submission, current: TemplateVersion | None) -> st
 
 
 def _store(team: Team, files: Mapping[str, bytes]) -> None:
-    """Store each content once, the first by itself: `rclone serve s3` fails when it makes one folder twice at once."""
+    """Store each content once."""
+    # The first by itself: `rclone serve s3` fails when it is to make the team's folder twice at once.
     contents = list(set(files.values()))
     for content in contents[:1]:
         blobs.put(team.id, content)
@@ -158,14 +162,19 @@ def _store(team: Team, files: Mapping[str, bytes]) -> None:
 
 def _try_out(team: Team, engine: str, version: VersionContent, template_id: str | None) -> list[str]:
     question = pack_question(engine=engine, **version._asdict())
-    kwargs = {"team_id": team.id, "sha256": blobs.put(team.id, question), "template_id": template_id}
-    warnings: list[str] = _ask(check_source, kwargs, "source")["warnings"]
+    about = {"sha256": blobs.put(team.id, question), "template_id": template_id}
+    warnings: list[str] = _ask(team, check_source, about, "source")["warnings"]
     return warnings
 
 
-def _ask(task: Any, question: dict[str, Any], part: str) -> dict[str, Any]:
-    """Return what a worker found; raises InvalidValueError about this part of the request when it refuses it."""
-    found: dict[str, Any] = worker_calls.call(task, queue="interactive", kwargs=question, seconds=_WORKER_SECONDS)
+def _ask(team: Team, task: Any, question: dict[str, Any], part: str) -> dict[str, Any]:
+    """Return what a worker found; raises InvalidValueError about this part of the request when it refuses it.
+
+    A team waits for as many answers at once as it may for renders; raises RateLimitedError above that.
+    """
+    kwargs = {"team_id": team.id, **question}
+    with waiting_call(team.id, at_once=limits_of(team.id).sync_waiters, seconds=_WORKER_SECONDS):
+        found: dict[str, Any] = worker_calls.call(task, queue="interactive", kwargs=kwargs, seconds=_WORKER_SECONDS)
     if "error" not in found:
         return found
     if found["retry"]:

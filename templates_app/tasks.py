@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.db import connection
 
-from templates_app import blobs, execution, font_inspection, source_check
+from templates_app import blobs, deleted_templates, execution, font_inspection, source_check
 
 
 @shared_task(name="templates_app.delete_unused_blobs")
@@ -15,6 +15,15 @@ def delete_unused_blobs() -> None:
         blobs.delete_unused()
     finally:
         connection.close()  # back to the pool: see CELERY_DB_REUSE_MAX
+
+
+@shared_task(name="templates_app.delete_assets_of_deleted_templates")
+def delete_assets_of_deleted_templates() -> None:
+    """Remove the assets of deleted templates that no render needs any more."""
+    try:
+        deleted_templates.delete_assets()
+    finally:
+        connection.close()
 
 
 @shared_task(name="templates_app.inspect_docx", ignore_result=False)

@@ -9,10 +9,10 @@ import requests
 from PIL import Image
 
 from renders import statements
-from templates_app.offered_files import FEW_ASSETS, AssetInUse, without_clashes
-from templates_app.offered_files import offered as offered_of
 from templates_app import blobs
 from templates_app.models import TemplateVersion
+from templates_app.offered_files import FEW_ASSETS, AssetInUse, without_clashes
+from templates_app.offered_files import offered as offered_of
 from tests.api.asset_calls import PATH, picture, upload
 
 POSTER = """

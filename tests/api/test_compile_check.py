@@ -3,6 +3,7 @@
 import pytest
 import requests
 
+from automette.lib.rate_limits import waiting_call
 from templates_app.models import Template
 from tests.api.asset_calls import picture, upload
 from tests.conftest import HELLO, free_port
@@ -186,3 +187,19 @@ def test_with_the_broker_away_nothing_is_created(api, nothing_changes, start_web
         answer = requests.post(base + PATH, json=body, headers={"Authorization": f"Bearer {api.key}"}, timeout=40)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json() == {"error": "No worker could look at it just now. Try again in a moment."}
+
+
+def test_a_team_waits_for_as_many_answers_as_it_may_for_renders(server, api, other_api, settings, nothing_changes):
+    settings.SYNC_WAITERS_PER_TEAM = 1
+    with waiting_call(api.team.id, at_once=1, seconds=5):
+        with nothing_changes(api):
+            assert create(api, HELLO).status_code == 429
+        assert create(other_api, HELLO).status_code == 201
+    assert create(api, HELLO).status_code == 201
+
+
+def test_repeat_with_the_same_key_creates_nothing(server, api):
+    body, headers = {"name": "A", "engine": "typst", "source": HELLO}, {"Idempotency-Key": "upload-2026-1"}
+    first, again = (api.post(PATH, body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+    assert api.team.templates.count() == 1

@@ -1,10 +1,14 @@
 """A deleted template is gone for callers; its renders are not."""
 
+import datetime as dt
+
 import pytest
+from django.utils import timezone
 
 from accounts.models import AuditEntry
 from renders import statements
 from renders.models import Render
+from templates_app.deleted_templates import delete_assets
 from templates_app.models import Template
 from templates_app.services import add_version
 from tests.api.asset_calls import upload
@@ -85,3 +89,24 @@ def test_its_slug_is_free_again(api):
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"anything": 1}'])
 def test_body_does_not_matter(api, body):
     assert api.send("DELETE", f"/api/v1/templates/{api.template()}", body).status_code == 200
+
+
+def test_its_assets_are_removed_once_no_render_needs_them(api, accept):
+    busy, idle = api.template(), api.template()
+    for template_id in (busy, idle):
+        upload(api, template_id=template_id, name="own.txt")
+    upload(api, name="teams.txt")
+    render = accept(api, busy)
+    for template_id in (busy, idle):
+        delete(api, template_id)
+    delete_assets()
+    assert api.team.assets.count() == 3  # a render may be on its way
+    Template.objects.filter(team=api.team).update(deleted_at=timezone.now() - dt.timedelta(minutes=2))
+    for _ in range(2):
+        delete_assets()
+        left = api.team.assets.order_by("id").values_list("template_id", flat=True)
+        assert list(left) == [busy, None]
+    taken = statements.claim(render.id, lease_seconds=60)
+    assert statements.fail(render.id, attempt=taken.attempt, error="x", code="x")
+    delete_assets()
+    assert [asset.template_id for asset in api.team.assets.all()] == [None]

@@ -1,95 +1,39 @@
 """`Idempotency-Key` on every POST that creates something: a repeat is answered as the first time."""
 
 import json
-import re
-import threading
-import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
-from urllib3.filepost import encode_multipart_formdata
 
 from accounts import idempotency
 from accounts.models import AuditEntry, IdempotentRequest
 from accounts.services import create_api_key
 from accounts.tasks import delete_expired_idempotency_keys
 from credits.services import grant_credits
-from templates_app.services import create_template
+from renders.models import Render
 from tests.api.asset_calls import picture
-from tests.api.test_fonts import FONT
-from tests.api.test_route_permissions import ROUTES
-from tests.api.uploading import DOCX_TYPE
-from tests.docx.word_files import word_file
+from tests.api.idempotent_sending import (
+    ASSETS,
+    FONTS,
+    KEY,
+    RENDERS,
+    SENDERS,
+    TEMPLATE,
+    TEMPLATES,
+    form,
+    is_replay,
+    let_expire,
+    post,
+    send_asset,
+    send_render,
+    send_template,
+)
 
 pytestmark = pytest.mark.usefixtures("server")  # templates and fonts wait for a worker to look at them
-RENDERS, TEMPLATES, ASSETS, FONTS = "/api/v1/renders", "/api/v1/templates", "/api/v1/assets", "/api/v1/fonts"
-KEY = "a-key-of-the-test"
-LETTER = word_file("Dear {{ name }}")
-TEMPLATE = {"name": "Hello", "engine": "typst", "source": "Hi"}
 OTHER_BODY = (
     "This Idempotency-Key was used for a request with another body within the last 24 hours. "
     "Use a new key for a new request."
 )
-STILL_ANSWERED = "The first request with this Idempotency-Key is still being answered. Try again in a second."
-
-
-def post(api, path, body, key=KEY):
-    return api.post(path, body, {"Idempotency-Key": key})
-
-
-def form(api, path, key=KEY, **parts):
-    body, content_type = encode_multipart_formdata(parts)
-    return api.send("POST", path, body, content_type, {"Idempotency-Key": key})
-
-
-def is_replay(answer) -> bool:
-    return answer.headers.get("Idempotent-Replayed") == "true"
-
-
-def let_expire(api, hours=24, seconds=1):
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE accounts_idempotentrequest SET created_at = now() - make_interval(hours => %s, secs => %s) "
-            "WHERE team_id = %s",
-            [hours, seconds, api.team.id],
-        )
-
-
-# --- one request of every kind; each makes its body anew, so nothing but the key tells that it is a repeat
-
-
-def send_render(api, key=KEY, **more):
-    template_id = api.team.templates.order_by("id").values_list("id", flat=True).first() or api.template()
-    return post(api, RENDERS, {"template_id": template_id, **more}, key)
-
-
-def send_template(api, key=KEY, **more):
-    return post(api, TEMPLATES, {**TEMPLATE, **more}, key)
-
-
-def send_word(api, key=KEY, name="Letter", **more):
-    file = ("letter.docx", LETTER, DOCX_TYPE)
-    return form(api, TEMPLATES, key, **{"name": name, "engine": "docx", "file": file, **more})
-
-
-def send_asset(api, key=KEY, name="logo.png", content=None):
-    return form(api, ASSETS, key, name=name, file=("x.png", content or picture(), "image/png"))
-
-
-def send_font(api, key=KEY, name="zanzibar.ttf"):
-    return form(api, FONTS, key, file=(name, FONT, "font/ttf"))
-
-
-SENDERS = {
-    "render": (send_render, 202, {"data": {"a": 1}}, lambda api: api.team.renders),
-    "template": (send_template, 201, {"source": "Ho"}, lambda api: api.team.templates),
-    "word template": (send_word, 201, {"name": "Another"}, lambda api: api.team.templates),
-    "asset": (send_asset, 201, {"content": picture("blue")}, lambda api: api.team.assets),
-    "font": (send_font, 201, {"name": "another.ttf"}, lambda api: api.team.fonts),
-}
 
 
 @pytest.fixture(params=SENDERS)
@@ -267,6 +211,14 @@ def test_resource_that_was_changed_or_deleted_since_is_told_as_it_was(api):
     assert (again.status_code, again.content, api.team.assets.count()) == (201, first.content, 0)
 
 
+def test_repeat_of_a_render_that_was_deleted_makes_no_second_one(api):
+    first = send_render(api)
+    Render.objects.filter(pk=first.json()["id"]).delete()
+    again = send_render(api)
+    assert (again.status_code, again.json(), is_replay(again)) == (404, {"error": "Not found."}, False)
+    assert (api.team.renders.count(), api.team.jobs.count(), api.credits()) == (0, 1, 99)
+
+
 def test_refusals_are_not_remembered(new_api):
     api = new_api(credits=0)
     template_id = api.template()
@@ -327,155 +279,18 @@ def test_purge_runs_by_the_clock():
     assert delete_expired_idempotency_keys.name in scheduled
 
 
-# --- at once
-
-
-def at_once(work, count):
-    start = threading.Barrier(count)
-
-    def run(number):
-        start.wait(30)
-        try:
-            return work(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(run, range(count)))
-
-
-def until_answered(send):
-    """Repeat while the store refuses: the embedded one does when the same content is uploaded twice at once."""
-    while (answer := send()).status_code == 503:
-        time.sleep(0.1)
-    return answer
-
-
-@pytest.mark.parametrize("name", SENDERS)
-def test_of_many_at_once_one_creates_and_the_others_replay(api, name):
-    send, status, _, rows = SENDERS[name]
-    if name == "render":
-        api.template()
-    before = rows(api).count()
-    answers = at_once(lambda _: until_answered(lambda: send(api)), 12)
-    assert Counter(answer.status_code for answer in answers) == {status: 12}
-    assert Counter(is_replay(answer) for answer in answers) == {False: 1, True: 11}
-    assert len({answer.content for answer in answers}) == 1
-    assert rows(api).count() == before + 1
-    created = AuditEntry.objects.filter(team=api.team, subject=answers[0].json()["id"])
-    assert created.count() == (0 if name == "render" else 1)
-
-
-def test_of_two_bodies_at_once_with_one_key_one_wins(api):
-    answers = at_once(lambda number: until_answered(lambda: send_template(api, source=f"Body {number % 2}")), 10)
-    assert Counter(answer.status_code for answer in answers) == {201: 5, 409: 5}
-    assert (len({a.content for a in answers if a.status_code == 201}), api.team.templates.count()) == (1, 1)
-
-
-def test_first_that_takes_the_last_place_is_replayed_to_those_who_find_it_taken(api, settings):
-    settings.MAX_ASSETS = 1
-    answers = at_once(lambda _: until_answered(lambda: send_asset(api)), 8)
-    assert Counter(answer.status_code for answer in answers) == {201: 8}
-    assert Counter(is_replay(answer) for answer in answers) == {False: 1, True: 7}
-    assert api.team.assets.count() == 1
-
-
-def take(api, key=KEY):
-    """Hold the key of a template request as one that is under way does, in the present transaction."""
-    asked = idempotency.RequestKey(api.team.id, f"POST {TEMPLATES}", key, "0" * 64)
-    with connection.cursor() as cursor:
-        cursor.execute(idempotency._TAKE, idempotency.values_of(asked))
-
-
-def test_who_waits_too_long_for_the_first_is_told_to_try_again(api):
-    def hold(_):
-        with transaction.atomic():
-            take(api)
-            held.set()
-            done.wait(30)
-            transaction.set_rollback(True)
-
-    held, done = threading.Event(), threading.Event()
-    with ThreadPoolExecutor(1) as other:
-        holder = other.submit(hold, None)
-        assert held.wait(10)
-        began = time.monotonic()
-        answer = send_template(api)
-        waited = time.monotonic() - began
-        done.set()
-        holder.result()
-    assert (answer.status_code, answer.json()) == (409, {"error": STILL_ANSWERED})
-    assert answer.headers["Retry-After"] == "1"
-    assert 4 < waited < 15
-    assert api.team.templates.count() == 0
-    assert send_template(api).status_code == 201
-
-
-def test_first_that_is_rolled_back_leaves_the_key_to_the_next(api):
-    def hold():
-        with transaction.atomic():
-            take(api)
-            held.set()
-            time.sleep(0.5)
-            transaction.set_rollback(True)
-        connection.close()
-
-    held = threading.Event()
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert held.wait(10)
-    answer = send_template(api)
-    holder.join()
-    assert (answer.status_code, is_replay(answer), api.team.templates.count()) == (201, False, 1)
-
-
-def test_nothing_remains_of_a_request_whose_answer_could_not_be_remembered(api, nothing_changes):
-    """The crash between creating and answering: what was created goes with the transaction."""
-    asked = idempotency.RequestKey(api.team.id, f"POST {TEMPLATES}", KEY, "0" * 64)
-
-    def lose():
-        with idempotency.answering(asked):
-            template = create_template(team=api.team, actor="test", **TEMPLATE)
-            assert api.team.templates.filter(pk=template.pk).exists()
-            raise OperationalError("gone")
-
-    with nothing_changes(api), pytest.raises(OperationalError, match="gone"):
-        lose()
-    assert not IdempotentRequest.objects.filter(team=api.team).exists()
-    with idempotency.answering(asked) as request:
-        create_template(team=api.team, actor="test", **TEMPLATE)
-        request.remember(status=201, body="{}")
-    assert idempotency.find_first(asked) == (None, 201, "{}")
-
-
-def test_lock_timeout_does_not_outlive_taking_the_key(api):
-    with transaction.atomic(), connection.cursor() as cursor:
-        take(api)
-        cursor.execute("SHOW lock_timeout")
-        assert cursor.fetchone() == ("0",)
-
-
-def test_services_outside_of_a_request_are_not_touched(api):
-    create_template(team=api.team, actor="test", **TEMPLATE)
-    assert not connection.in_atomic_block
-    assert not IdempotentRequest.objects.filter(team=api.team).exists()
-
-
-# --- the document
-
-
 def test_every_post_that_creates_documents_the_header_and_the_conflict(api):
     document = api.get("/api/v1/openapi.json").json()
+    operations = [(path, *each) for path, item in document["paths"].items() for each in item.items()]
     creating = set()
-    for method, route in ROUTES:
-        operation = document["paths"]["/api/v1/" + re.sub(r"<id:(\w+)>", r"{\1}", route)][method.lower()]
+    for path, method, operation in operations:
         headers = {each["name"]: each for each in operation.get("parameters", []) if each["in"] == "header"}
         answers = {status: answer for status, answer in operation["responses"].items() if status[0] == "2"}
-        if method == "POST" and {"201", "202"} & set(answers):
-            creating.add(route)
-            assert headers["Idempotency-Key"]["schema"]["pattern"] == r"^[A-Za-z0-9_\-:.]{8,255}$", route
-            assert "409" in operation["responses"], route
-            assert all("Idempotent-Replayed" in answer["headers"] for answer in answers.values()), route
+        if method == "post" and {"201", "202"} & set(answers):
+            creating.add(path)
+            assert headers["Idempotency-Key"]["schema"]["pattern"] == r"^[A-Za-z0-9_\-:.]{8,255}$", path
+            assert "409" in operation["responses"], path
+            assert all("Idempotent-Replayed" in answer["headers"] for answer in answers.values()), path
         else:
-            assert headers == {}, route
-    assert creating >= {"renders", "templates", "assets", "fonts"}
+            assert headers == {}, path
+    assert creating >= {RENDERS, TEMPLATES, ASSETS, FONTS}

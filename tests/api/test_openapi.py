@@ -11,6 +11,7 @@ from tests.api.test_route_permissions import OPEN_TO_ALL, ROUTES
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 ERRORS_OF = {"GET": {"401"}, "POST": {"400", "401", "413", "415", "422"}, "DELETE": {"401"}}
+ERRORS_OF["PATCH"] = ERRORS_OF["POST"]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_document_is_valid_openapi(document):
 
 def test_every_operation_of_the_api_is_described(document):
     described = {(method, path) for method, path, _ in operations(document)}
-    routes = {(method, "/api/v1/" + re.sub(r"<id:(\w+)>", r"{\1}", route)) for method, route in ROUTES}
+    routes = {(method, "/api/v1/" + re.sub(r"<(?:id|int):(\w+)>", r"{\1}", route)) for method, route in ROUTES}
     assert described - {(method, f"/api/v1/{route}") for method, route in OPEN_TO_ALL} == routes
 
 
@@ -70,6 +71,11 @@ def test_real_answers_fit_their_schemas(api, document):
         ("get", "/api/v1/credits"): api.get("/api/v1/credits"),
         ("get", "/api/v1/templates"): api.get("/api/v1/templates"),
         ("get", "/api/v1/templates/{template_id}"): api.get(f"/api/v1/templates/{template_id}"),
+        ("get", "/api/v1/templates/{template_id}/versions"): api.get(f"/api/v1/templates/{template_id}/versions"),
+        ("get", "/api/v1/templates/{template_id}/versions/{number}"): api.get(
+            f"/api/v1/templates/{template_id}/versions/1"
+        ),
+        ("post", "/api/v1/templates/{template_id}/publish"): api.post(f"/api/v1/templates/{template_id}/publish"),
         ("post", "/api/v1/renders"): created,
         ("get", "/api/v1/renders"): api.get("/api/v1/renders"),
         ("get", "/api/v1/renders/{render_id}"): api.get(f"/api/v1/renders/{created.json()['id']}"),

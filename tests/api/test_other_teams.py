@@ -1,6 +1,7 @@
 """An id of another team and an id of nobody get the same bytes, and a try leaves nothing behind."""
 
 import itertools
+import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -38,7 +39,13 @@ READS = [
     "/api/v1/fonts/{font_id}",
     "/api/v1/fonts/{font_id}?download=true",
 ]
-WRITES = [("DELETE", "/api/v1/assets/{asset_id}"), ("DELETE", "/api/v1/fonts/{font_id}")]
+WRITES = [
+    ("DELETE", "/api/v1/assets/{asset_id}"),
+    ("DELETE", "/api/v1/fonts/{font_id}"),
+    ("PATCH", "/api/v1/templates/{template_id}"),
+    ("DELETE", "/api/v1/templates/{template_id}"),
+    ("POST", "/api/v1/templates/{template_id}/publish"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), [*itertools.product(["GET", "HEAD"], READS), *WRITES])
@@ -69,6 +76,18 @@ def test_id_in_a_body_tells_nothing(api, other_api, theirs, nothing_changes, pat
     assert (real.status_code, real.content) == (404, b'{"error":"Not found."}')
     assert (real.content, _told(real)) == (made_up.content, _told(made_up))
     assert (real.content, _told(real)) == (shapeless.content, _told(shapeless))
+
+
+def test_another_teams_project_in_a_change_tells_nothing(api, other_api, theirs, nothing_changes):
+    path = f"/api/v1/templates/{api.template()}"
+    with nothing_changes(api, other_api):
+        real, made_up, shapeless = (
+            api.send("PATCH", path, json.dumps({"project_id": each, "source": "Hi"}).encode())
+            for each in (theirs["project_id"], new_id(), "x")
+        )
+    assert (real.status_code, real.content) == (404, b'{"error":"Not found."}')
+    for other in (made_up, shapeless):
+        assert (real.content, _told(real)) == (other.content, _told(other))
 
 
 def test_id_in_a_form_tells_nothing(api, other_api, theirs, nothing_changes):

@@ -14,6 +14,7 @@ from accounts.keys import new_key
 from accounts.models import ApiKey, Project
 from accounts.services import create_api_key, revoke_api_key
 from automette.lib.ids import new_id
+from templates_app import blobs
 from templates_app.assets import save_asset
 from templates_app.models import Font
 
@@ -118,9 +119,8 @@ def world(api, other_api, accept) -> World:
         "right": f"Bearer {api.key}",
     }
     asset, _ = save_asset(team=api.team, actor="test", content=b"Plan X", name="a.txt")
-    font = Font.objects.create(
-        team=api.team, filename="Plan X.ttf", families=["Plan X"], size_bytes=1, sha256="0" * 64
-    )
+    sha256 = blobs.put(api.team.id, b"Plan X")  # a worker that compiles for the team fetches its fonts
+    font = Font.objects.create(team=api.team, filename="Plan X.ttf", families=["Plan X"], size_bytes=6, sha256=sha256)
     ids = {"template_id": template_id, "render_id": render.id, "project_id": project.id, "asset_id": asset.id}
     ids["font_id"] = font.id
     return World(api, ids, keys)

@@ -320,7 +320,8 @@ _POSTSCRIPT: Final = (
 )
 MEDIA: Final = {
     "PostScript": HostileDocx(lambda _: with_media("x.eps", _POSTSCRIPT, "image/x-eps"), CLEANED, "PostScript"),
-    "PostScript called PNG": HostileDocx(lambda _: with_media("x.png", _POSTSCRIPT, "image/png"), CLEANED, "PostScript"),
+    "PostScript called PNG": HostileDocx(
+        lambda _: with_media("x.png", _POSTSCRIPT, "image/png"), CLEANED, "PostScript"),
     "PNG of 64 megapixels": HostileDocx(
         lambda _: with_media("x.png", TOO_LARGE["bomb of 64 megapixels"](), "image/png"), KEPT),
     "PNG that says 4 gigapixels": HostileDocx(

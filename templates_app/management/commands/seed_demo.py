@@ -68,7 +68,8 @@ def _team() -> Team:
 
 def _template(team: Team, starter: Starter) -> Template:
     """Return the team's copy of a starter; a changed starter becomes a new version of it."""
-    template = team.templates.select_related("current_version").filter(name=starter.name).order_by("id").first()
+    known = team.templates.live().select_related("current_version")
+    template = known.filter(name=starter.name).order_by("id").first()
     if isinstance(starter.source, bytes):
         return _word_template(team, template, starter, starter.source)
     if template is None:

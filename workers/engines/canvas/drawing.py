@@ -11,6 +11,7 @@ from workers.engines.canvas.cache import PictureCache
 from workers.engines.canvas.codes import code_rows
 from workers.engines.canvas.colors import fade, fade_paint, fade_stroke
 from workers.engines.canvas.fonts import FontTable
+from workers.engines.canvas.gradients import gradient_picture, is_gradient, is_opaque
 from workers.engines.canvas.pictures import is_jpeg, place_image
 from workers.engines.canvas.schema import name_layer
 from workers.engines.canvas.sources import TemplateFiles, read_source
@@ -52,13 +53,14 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What layers are drawn with besides their own fields."""
+    """What layers are drawn with besides their own fields. `pixels`: the document becomes a picture of pixels."""
 
     values: Mapping[str, Any]
     files: TemplateFiles
     scale: int
     fonts: FontTable
     cache: PictureCache
+    pixels: bool
 
 
 def make_drawing(document: Mapping[str, Any], around: Surroundings) -> Drawing:
@@ -76,6 +78,14 @@ def make_drawing(document: Mapping[str, Any], around: Surroundings) -> Drawing:
             drawing.layers.append(DrawnLayer(name, drawn, layer["shadow"]))
     around.files.remote.check()
     return drawing
+
+
+def background_picture(drawing: Drawing, fill: Mapping[str, Any]) -> dict[str, Any]:
+    """A gradient over the whole document, as its lowest layer."""
+    width, height = drawing.document["width"], drawing.document["height"]
+    file = drawing.add_picture(gradient_picture(fill, width, height))
+    placed = {"kind": "picture", "x": 0, "y": 0, "width": width, "height": height, "rotation": 0}
+    return {**placed, "file": file, "radius": [0, 0, 0, 0], "stroke": None, "alt": ""}
 
 
 def _drawn(drawing: Drawing, layer: dict[str, Any], around: Surroundings, name: str) -> dict[str, Any] | None:
@@ -192,12 +202,33 @@ def _draw_code(drawing: Drawing, layer: dict[str, Any], around: Surroundings) ->
 
 
 def _draw_rect(drawing: Drawing, layer: dict[str, Any], around: Surroundings) -> dict[str, Any]:
-    return {**_draw_ellipse(drawing, layer, around), "kind": "rect", "radius": _corners(layer["radius"])}
+    drawn = {**_draw_shape(layer), "kind": "rect", "radius": _corners(layer["radius"])}
+    return _with_gradient_as_picture(drawing, drawn, layer) if around.pixels else drawn
 
 
 def _draw_ellipse(drawing: Drawing, layer: dict[str, Any], around: Surroundings) -> dict[str, Any]:
+    drawn = {**_draw_shape(layer), "kind": "ellipse"}
+    return _with_gradient_as_picture(drawing, drawn, layer) if around.pixels and not drawn["stroke"] else drawn
+
+
+def _with_gradient_as_picture(drawing: Drawing, drawn: dict[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """The same to look at, but drawn faster. Not when it is turned: the edges of pictures are not smoothed."""
+    if not is_gradient(drawn["fill"]) or layer["rotation"] or not (drawn["width"] and drawn["height"]):
+        return drawn
+    svg = gradient_picture(drawn["fill"], drawn["width"], drawn["height"], shape=drawn["kind"])
+    is_box = drawn["kind"] == "rect" and is_opaque(drawn["fill"])
     return {
-        "kind": "ellipse",
+        **drawn,
+        "kind": "picture",
+        "file": drawing.add_picture(svg),
+        "radius": drawn.get("radius", [0, 0, 0, 0]),
+        "alt": "",
+        "solid": "#000" if is_box else None,
+    }
+
+
+def _draw_shape(layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "width": layer["width"],
         "height": layer["height"],
         "fill": fade_paint(layer["fill"], layer["opacity"]),

@@ -14,9 +14,11 @@ import typst
 from workers.engines import pdf
 from workers.engines.canvas.cache import PictureCache
 from workers.engines.canvas.colors import fade_paint
-from workers.engines.canvas.drawing import Drawing, Surroundings, make_drawing
+from workers.engines.canvas.drawing import Drawing, Surroundings, background_picture, make_drawing
 from workers.engines.canvas.encode import encode_jpeg, encode_webp, size_svg
 from workers.engines.canvas.fonts import FontTable
+from workers.engines.canvas.gradients import is_gradient
+from workers.engines.canvas.options import PIXEL_FORMATS
 from workers.engines.canvas.pictures import MAX_SIDE
 from workers.engines.canvas.schema import check_document
 from workers.engines.canvas.shadows import (
@@ -87,13 +89,13 @@ class CanvasEngine:
         _check_size(document, scale, limits["max_pixels"])
         fonts = FontTable(self._fonts.families.values())
         files = TemplateFiles(self._root, RemoteFiles(request.get("remote", {}), self._root))
-        around = Surroundings(read_values(data), files, scale, fonts, self._cache)
+        around = Surroundings(read_values(data), files, scale, fonts, self._cache, request["format"] in PIXEL_FORMATS)
         drawing = make_drawing(document, around)
         if fonts.missing and options.get("strict_fonts"):
             raise TemplateError(
                 f'font family "{fonts.missing[0]}" is not installed, and strict_fonts asks for no other'
             )
-        sheet = self._sheet(drawing, scale, limits["max_pixels"])
+        sheet = self._sheet(drawing, around, limits["max_pixels"])
         content = self._finished(drawing, sheet, request)
         if len(content) > limits["max_output_bytes"]:
             raise LimitExceededError(f"document is larger than {limits['max_output_bytes'] / (1 << 20):g} MB")
@@ -104,8 +106,9 @@ class CanvasEngine:
             head["standards"] = confirm_standards(content, options.get("pdf_standard", []))
         return head, content
 
-    def _sheet(self, drawing: Drawing, scale: int, max_pixels: int) -> dict[str, Any]:
+    def _sheet(self, drawing: Drawing, around: Surroundings, max_pixels: int) -> dict[str, Any]:
         """The one sheet of the document, every shadow directly below its layer."""
+        scale = around.scale
         windows = shadow_windows(drawing, scale, max_pixels)
         pictures = self._shadows(drawing, windows, scale)
         shadows = {
@@ -119,6 +122,9 @@ class CanvasEngine:
             layers.append(layer.drawn)
         document = drawing.document
         fill = fade_paint(document["background"], 1)
+        if around.pixels and is_gradient(fill):
+            layers.insert(0, background_picture(drawing, fill))
+            fill = None
         return {
             "x": 0,
             "y": 0,

@@ -28,6 +28,7 @@ MEDIA_TYPES: Final = {
     "pdf": "application/pdf",
     "svg": "image/svg+xml",
 }
+PIXEL_FORMATS: Final = frozenset({"png", "jpg", "webp"})
 
 
 def check_options(format_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
