@@ -54,7 +54,7 @@ openapi: $(DEVELOPMENT) ## Is docs/openapi.json what the code says?
 
 SCHEMA := docs/openapi.json
 schema: $(DEVELOPMENT) ## Write docs/openapi.json
-	@exec $(STACK) exec --temporary -- env SCHEMA_WITH_SERVER=false $(BIN)/python manage.py spectacular \
+	@exec $(STACK) exec --temporary -- $(BIN)/python manage.py spectacular \
 		--validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 
 bench: $(DEVELOPMENT) ## Measure speeds and memory

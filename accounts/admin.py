@@ -21,9 +21,12 @@ class LookOnlyAdmin(admin.ModelAdmin):
 
 @admin.register(Team)
 class TeamAdmin(admin.ModelAdmin):
-    """Teams can be renamed here; they are made by `create_team`, with the project and the credits every team has."""
+    """Teams can be renamed here, and told after how long their files expire.
 
-    list_display = ["name", "id", "created_at"]
+    They are made by `create_team`, with the project and the credits every team has.
+    """
+
+    list_display = ["name", "id", "files_expire_after_seconds", "created_at"]
     search_fields = ["name", "id"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

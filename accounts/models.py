@@ -2,11 +2,15 @@ import datetime as dt
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from automette.lib.ids import ID_LENGTH, new_id
+
+MIN_EXPIRY_SECONDS: Final = 60
+MAX_EXPIRY_SECONDS: Final = 10 * 365 * 86_400
 
 
 class Team(models.Model):
@@ -14,10 +18,24 @@ class Team(models.Model):
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
     name = models.CharField(max_length=200)
+    files_expire_after_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(MIN_EXPIRY_SECONDS), MaxValueValidator(MAX_EXPIRY_SECONDS)],
+        help_text="After this time the files of finished renders are deleted, unless a render says otherwise; "
+        "empty: never. Renders that exist already keep what they were accepted with.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=~Q(name=""), name="team_has_name")]
+        constraints = [
+            models.CheckConstraint(condition=~Q(name=""), name="team_has_name"),
+            models.CheckConstraint(
+                condition=Q(files_expire_after_seconds=None)
+                | Q(files_expire_after_seconds__range=(MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)),
+                name="team_expiry_in_range",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

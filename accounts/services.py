@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import keys
-from accounts.models import ApiKey, AuditEntry, Project, Team
+from accounts.models import MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS, ApiKey, AuditEntry, Project, Team
 from automette.lib.errors import InvalidValueError
 
 MAX_NAME: Final = 200
@@ -26,6 +26,20 @@ def create_team(*, name: str, actor: str) -> Team:
         Project.objects.create(team=team, name="Default", is_default=True)
         record_audit(team=team, action="team.created", actor=actor, subject=team.id)
     return team
+
+
+def change_retention(*, team: Team, seconds: int | None, actor: str) -> None:
+    """Say after how many seconds the files of the team's new renders expire; None is never.
+
+    Renders that were accepted before keep what was the rule then. Raises InvalidValueError.
+    """
+    if seconds is not None and not MIN_EXPIRY_SECONDS <= seconds <= MAX_EXPIRY_SECONDS:
+        raise InvalidValueError(f"Files can expire after {MIN_EXPIRY_SECONDS:,} to {MAX_EXPIRY_SECONDS:,} seconds.")
+    with transaction.atomic():
+        team.files_expire_after_seconds = seconds
+        team.save(update_fields=["files_expire_after_seconds"])
+        detail = {"files_expire_after_seconds": seconds}
+        record_audit(team=team, action="team.retention_changed", actor=actor, subject=team.id, detail=detail)
 
 
 def create_api_key(

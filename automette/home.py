@@ -20,6 +20,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def _newest_documents() -> list[Render]:
     return list(
         Render.objects.filter(team__name="Demo", status=Render.Status.COMPLETED, visibility=Render.Visibility.PUBLIC)
+        .kept()
         .defer("data")
         .order_by("template_id", "-id")
         .distinct("template_id")

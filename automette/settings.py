@@ -135,6 +135,7 @@ CELERY_DB_REUSE_MAX = 10**9  # our tasks give connections back to the pool thems
 CELERY_BEAT_SCHEDULE = {
     "reset-credits": {"task": "credits.reset_due", "schedule": 60.0, "options": {"expires": 60}},
     "delete-superseded-files": {"task": "renders.delete_superseded_files", "schedule": 300.0},
+    "delete-expired-files": {"task": "renders.delete_expired_files", "schedule": 60.0, "options": {"expires": 60}},
     "delete-expired-idempotency-keys": {"task": "accounts.delete_expired_idempotency_keys", "schedule": 600.0},
     "delete-assets-of-deleted-templates": {
         "task": "templates_app.delete_assets_of_deleted_templates",
@@ -224,8 +225,15 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Automette API",
     "VERSION": "1.0.0",
-    "DESCRIPTION": "Templates and JSON in, finished documents out.",
     "OAS_VERSION": "3.1.0",
+    "TAGS": [
+        {"name": "Renders", "description": "Documents and pictures made from a template and data."},
+        {"name": "Jobs", "description": "Requests, and the renders that each of them caused."},
+        {"name": "Templates", "description": "What documents look like, in numbered versions."},
+        {"name": "Assets", "description": "Files that templates use: pictures, data, further sources."},
+        {"name": "Fonts", "description": "Fonts that templates may name."},
+        {"name": "Credits", "description": "What the team may still render, and where its credits went."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -235,9 +243,16 @@ SPECTACULAR_SETTINGS = {
         "persistAuthorization": True,
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
+        "deepLinking": True,
+        "validatorUrl": None,  # else a badge from another server
     },
     "COMPONENT_SPLIT_REQUEST": True,
-    "SERVERS": [{"url": PUBLIC_URL}] if env.bool("SCHEMA_WITH_SERVER", default=True) else [],
+    "ENUM_NAME_OVERRIDES": {"JobSourceEnum": "renders.models.Job.Source"},
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "automette.openapi_document.complete",
+    ],
 }
 
 # --- logging: one line of JSON per event on stderr; constant phrases, ids as keywords, never data or secrets

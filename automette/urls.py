@@ -1,11 +1,11 @@
 from django.contrib import admin
 from django.urls import path, re_path, register_converter
-from django.views.decorators.cache import cache_control
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from automette import health, metrics
+from automette.documentation import DocumentationView, OpenApiView
 from automette.home import home
 from credits.views import CreditsView, LedgerView
+from renders.job_views import JobListView, JobView
 from renders.public_files import PublicFileView
 from renders.views import RenderListView, RenderView
 from templates_app.asset_views import AssetListView, AssetView
@@ -34,15 +34,9 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
-    path(
-        "docs",
-        SpectacularSwaggerView.as_view(url="/api/v1/openapi.json", permission_classes=[], authentication_classes=[]),
-    ),
+    path("docs", DocumentationView.as_view()),
     re_path(r"^renders/(?P<render_id>c[0-9a-z]{24})\.(?P<extension>[a-z0-9]{2,5})$", PublicFileView.as_view()),
-    path(
-        "api/v1/openapi.json",
-        cache_control(max_age=60)(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
-    ),
+    path("api/v1/openapi.json", OpenApiView.as_view()),
     path("api/v1/credits", CreditsView.as_view()),
     path("api/v1/credits/ledger", LedgerView.as_view()),
     path("api/v1/templates", TemplateListView.as_view()),
@@ -57,6 +51,8 @@ urlpatterns = [
     path("api/v1/font_families", FontFamilyListView.as_view()),
     path("api/v1/renders", RenderListView.as_view()),
     path("api/v1/renders/<id:render_id>", RenderView.as_view()),
+    path("api/v1/jobs", JobListView.as_view()),
+    path("api/v1/jobs/<id:job_id>", JobView.as_view()),
 ]
 handler400 = "automette.lib.http.bad_request"
 handler404 = "automette.lib.http.not_found"

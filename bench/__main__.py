@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import canvas, measurements, report, teams, word
+from bench import canvas, measurements, report, scale, teams, waiting, word
 from bench.application import application
 from bench.bare import BareCompiler
 
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
     from bench.application import Application
 
-ALL = ("bare", "engine", "canvas", "docx", "teams", "sync", "async", "memory", "mixed")
+ALL = ("bare", "engine", "canvas", "docx", "teams", "sync", "async", "memory", "mixed", "scale", "waiting")
 _ENGINES = {"canvas": canvas.measure_canvas, "docx": word.measure_docx, "teams": teams.measure_teams}
-_MEMORY = {"memory", "mixed"}
+_APART = {"scale": scale.measure_scale, "waiting": waiting.measure_waiting}
+_LONG = {"memory", "mixed", "scale"}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", help=f"some of {','.join(ALL)}", default=",".join(ALL))
-    parser.add_argument("--quick", action="store_true", help="without memory and mixed")
+    parser.add_argument("--quick", action="store_true", help="without memory, mixed and scale")
     parser.add_argument(
         "--long", action="store_true", help="memory after 1,000 and 10,000 renders, not 500 and 3,000"
     )
     options = parser.parse_args()
-    wanted = set(options.only.split(",")) - (_MEMORY if options.quick else set())
+    wanted = set(options.only.split(",")) - (_LONG if options.quick else set())
     if unknown := wanted - set(ALL):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if "DATABASE_URL" not in os.environ:
@@ -86,6 +87,9 @@ def _measure(
     if "mixed" in wanted:
         with _started(say) as app:  # anew, so that its first figures are of processes that have done nothing else
             results["mixed"] = measurements.measure_mixed(app, say)
+    for name, measure in _APART.items():  # they start what they need themselves
+        if name in wanted:
+            results[name] = measure(say)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from bench.load import ONLY_TYPST, LoadGenerator, Target
 from bench.usage import find_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 STARTED = ("web", "worker", "sweeper")
 _CREDITS = 1_000_000_000
@@ -44,6 +44,10 @@ class Application:
         self._number = 0
         self.load = LoadGenerator(target)
         roots[self.load.process.pid] = "load"
+
+    @property
+    def worker_pid(self) -> int:
+        return next(pid for pid, name in self.roots.items() if name == "worker")
 
     def numbers(self, count: int) -> int:
         """Reserve so many invoice numbers, which no other render has; the first of them."""
@@ -76,6 +80,14 @@ class Application:
             raise RuntimeError(f"{completed} of {count} renders were completed")
         return {"count": count, "seconds": seconds, "most_attempts": attempts}
 
+    def open_renders(self) -> int:
+        """How many renders wait or run."""
+        return self._rows("SELECT count(*) FROM renders_render WHERE status IN ('pending', 'running')")[0][0]
+
+    def connections(self, name: str) -> int:
+        """How many connections to the database a process has."""
+        return self._rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", name)[0][0]
+
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         from django.db import connection  # noqa: PLC0415 - after django.setup
 
@@ -85,16 +97,34 @@ class Application:
 
 
 @contextlib.contextmanager
-def application(folder: Path) -> Iterator[Application]:
+def application(folder: Path, changed: Mapping[str, str] | None = None) -> Iterator[Application]:
     """Migrate, start everything, wait until `/readyz` says yes; stop everything at the end.
 
-    Raises RuntimeError, with the ends of the logs, when it does not come up.
+    `changed` are settings that differ from the defaults. Raises RuntimeError, with the ends of the logs, when it does
+    not come up.
     """
+    port = free_port()
+    environment = environment_of(port, folder) | dict(changed or {})
+    migrate(environment)
+    team_id, key, template_ids = _make_team()
+    with running(STARTED, environment, folder, path="/readyz") as pids:
+        app = Application(Target(port, key, template_ids), pids | find_servers(), _find_zygotes(), team_id)
+        try:
+            yield app
+        finally:
+            app.load.close()
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+def environment_of(port: int, folder: Path) -> dict[str, str]:
+    """The environment of an application that listens on this port and keeps its files in this folder."""
     base = f"http://127.0.0.1:{port}"
-    environment = {
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PORT": str(port),
@@ -104,30 +134,37 @@ def application(folder: Path) -> Iterator[Application]:
         "AUTOMETTE_DATA": str(folder),
         "RATE_LIMIT_PER_MINUTE": "100000000",  # counted as in production, never reached
     }
+
+
+def migrate(environment: Mapping[str, str]) -> None:
     subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=PROJECT, env=environment, check=True)
-    team_id, key, template_ids = _make_team()
+
+
+@contextlib.contextmanager
+def running(
+    names: Sequence[str], environment: Mapping[str, str], folder: Path, *, path: str
+) -> Iterator[dict[int, str]]:
+    """Start processes of the Procfile and yield their names by pid once `path` answers; stop them at the end.
+
+    PostgreSQL knows their connections by the same names.
+    """
     commands = read_procfile()
-    logs = {name: folder / f"{name}.log" for name in STARTED}
-    running = {
+    logs = {name: folder / f"{name}.log" for name in names}
+    started = {
         name: spawn(
             shell(commands[name]),
-            environment=environment,
+            environment={**environment, "PGAPPNAME": name},
             death_signal=signal.SIGKILL,
             log=logs[name],
             working_directory=PROJECT,
         )
-        for name in STARTED
+        for name in names
     }
-    roots = {process.pid: name for name, process in running.items()} | find_servers()
     try:
-        _wait_until_ready(base, logs)
-        app = Application(Target(port, key, template_ids), roots, _find_zygotes(), team_id)
-        try:
-            yield app
-        finally:
-            app.load.close()
+        _wait_until_ready(f"{environment['PUBLIC_URL']}{path}", logs)
+        yield {process.pid: name for name, process in started.items()}
     finally:
-        stop_all([(process, _LADDER) for process in running.values()])
+        stop_all([(process, _LADDER) for process in started.values()])
 
 
 def _make_team() -> tuple[str, str, dict[str, str]]:
@@ -160,11 +197,11 @@ def _find_zygotes() -> dict[int, str]:
     return {one["zygote_pid"]: name for report in reports for name, one in report["engines"].items()}
 
 
-def _wait_until_ready(base: str, logs: dict[str, Path]) -> None:
+def _wait_until_ready(url: str, logs: dict[str, Path]) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{base}/readyz", timeout=5):
+            with urllib.request.urlopen(url, timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

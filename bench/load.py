@@ -41,11 +41,9 @@ class Connection:
         self._target = target
         self._socket = socket.create_connection(("127.0.0.1", target.port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._head = (
-            f"POST /api/v1/renders HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n"
-            f"Authorization: Bearer {target.key}\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
-        )
+        identity = f"Host: 127.0.0.1:{target.port}\r\nAuthorization: Bearer {target.key}\r\n"
+        self._get_tail = f" HTTP/1.1\r\n{identity}\r\n"
+        self._head = f"POST /api/v1/renders HTTP/1.1\r\n{identity}Content-Type: application/json\r\nContent-Length: "
 
     def render(self, number: int, *, wait: bool, engine: str = "typst") -> int:
         """Ask for the document with this number; the status of the answer."""
@@ -56,18 +54,22 @@ class Connection:
         }
         body = json.dumps(ask).encode()
         self._socket.sendall(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
-        return self._status()
+        return self._answer()[0]
 
-    def _status(self) -> int:
+    def get(self, path: str) -> tuple[int, bytes]:
+        """The status and the body of the answer."""
+        self._socket.sendall(f"GET {path}{self._get_tail}".encode())
+        return self._answer()
+
+    def _answer(self) -> tuple[int, bytes]:
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._more()
         head, _, body = received.partition(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        left = length - len(body)
-        while left > 0:
-            left -= len(self._more())
-        return int(head.split(b" ", 2)[1])
+        while len(body) < length:
+            body += self._more()
+        return int(head.split(b" ", 2)[1]), body
 
     def _more(self) -> bytes:
         if chunk := self._socket.recv(65536):

@@ -21,6 +21,8 @@ def lines(results: dict[str, Any]) -> list[str]:
         ("async", _async),
         ("memory", _memory),
         ("mixed", _mixed),
+        ("scale", _scale),
+        ("waiting", _waiting),
     ):
         if name in results:
             rows += ["", *table(results[name])]
@@ -152,3 +154,27 @@ def _memory(found: dict[str, Any], what: str = "renders") -> list[str]:
         mark = "" if ratio <= 1.1 else f"  small (below {_SMALL_MB} MB)" if after < _SMALL_MB else "  MISSED"
         rows.append(f"  {kind:{_WIDTH - 2}} {before:8.1f} {after:8.1f} {ratio:8.2f}{mark}")
     return rows
+
+
+def _scale(found: dict[str, Any]) -> list[str]:
+    rows = [f"time with {found['many']:,} renders in the table / with {found['few']:,}:"]
+    for name, one in found["requests"].items():
+        rows.append(_row(f"  {name}", one["ratio"], "<= 1.3", reached=one["ratio"]["median"] <= 1.3))
+        few, many = one["few_ms"], one["many_ms"]
+        rows.append(
+            f"    p50 {few['p50']:.2f} and {many['p50']:.2f} ms, p95 {few['p95']:.2f} and {many['p95']:.2f} ms"
+        )
+    return [*rows, f"  both databases were made and filled in {found['loaded_seconds']:.0f} s"]
+
+
+def _waiting(found: dict[str, Any]) -> list[str]:
+    connections = {"max": found["connections"]}
+    answers = ", ".join(f"{count} x {status}" for one in found["answered"] for status, count in one.items())
+    p50 = f"p50 {found['idle_p50_ms']['median']:.2f} and {found['waiting_p50_ms']['median']:.2f} ms"
+    return [
+        _row("GET /api/v1/templates, nobody waits, p95, ms", found["idle_p95_ms"]),
+        _row(f"the same, {found['waiters']} sync renders wait, p95, ms", found["waiting_p95_ms"]),
+        _row("waiting / nobody", found["ratio"], "<= 2", reached=found["ratio"]["median"] <= 2),
+        _row("database connections of the web process", connections, "<= 16", reached=found["connections"] <= 16),
+        f"  {p50}; answers after at most {found['answers_seconds']['max']:.1f} s: {answers}",
+    ]

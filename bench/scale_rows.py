@@ -57,7 +57,9 @@ FROM generate_series(%(first)s::int, %(last)s::int) AS n, LATERAL (
     SELECT CASE WHEN n <= 40 THEN 'small' WHEN n > 1000 AND n %% 100 = 7 THEN 'middling' ELSE 'big' END AS owner
 ) AS owners
 """
-_JOBS = "INSERT INTO renders_job (id, team_id, source, created_at) SELECT job_id, team_id, 'api', created_at FROM made"
+_JOBS = (
+    "INSERT INTO renders_job (id, team_id, source, created_at) SELECT job_id, team_id, 'api', created_at FROM made"
+)
 _RENDERS = """
 INSERT INTO renders_render (
     id, team_id, job_id, template_id, template_version_id, template_name, engine, format, formats, visibility, data,

@@ -6,12 +6,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.models import Team
+from automette.lib.pagination import NEWEST_FIRST
 
 MAX_CREDITS: Final = 10**12
 MAX_LIMIT: Final = 10**9
-NEWEST_FIRST: Final = F("id").desc(nulls_last=True)
-"""The order of the ledger. There are no NULLs: it is an order that the primary key's index does not have, so that a
-prepared statement, planned without knowing team and kind, cannot read the whole table backwards in search of them."""
 
 _CREDITS: Final = [MinValueValidator(0), MaxValueValidator(MAX_CREDITS)]
 _LIMIT: Final = [MinValueValidator(0), MaxValueValidator(MAX_LIMIT)]

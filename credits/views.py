@@ -6,7 +6,6 @@ from accounts.authentication import ApiRequest
 from automette.lib.http import parse_query
 from automette.lib.pagination import page_by_id
 from automette.openapi import AUTH_ERRORS, INVALID
-from credits.models import NEWEST_FIRST
 from credits.serializers import CreditsSerializer, LedgerEntrySerializer, LedgerQuerySerializer, LedgerSerializer
 from credits.services import current_account
 
@@ -34,7 +33,5 @@ class LedgerView(APIView):
         query = parse_query(LedgerQuerySerializer, request)
         limit, cursor = query.pop("limit"), query.pop("cursor", None)
         known = request.auth.team.ledger_entries.all()
-        entries, next_cursor = page_by_id(
-            known.filter(**query), known=known, limit=limit, cursor=cursor, order=NEWEST_FIRST
-        )
+        entries, next_cursor = page_by_id(known.filter(**query), known=known, limit=limit, cursor=cursor)
         return Response({"entries": LedgerEntrySerializer(entries, many=True).data, "next_cursor": next_cursor})

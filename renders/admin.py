@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from accounts.admin import LookOnlyAdmin
-from renders.models import Job, Render, RenderFile
+from renders.models import Job, ObjectDeletion, Render, RenderFile
 
 
 @admin.register(Job)
@@ -24,6 +24,8 @@ class RenderAdmin(LookOnlyAdmin):
         "attempt",
         "created_at",
         "finished_at",
+        "expires_at",
+        "deleted_at",
         "error",
     ]
     list_select_related = ["team"]
@@ -35,5 +37,12 @@ class RenderAdmin(LookOnlyAdmin):
 @admin.register(RenderFile)
 class RenderFileAdmin(LookOnlyAdmin):
     list_display = ["key", "media_type", "size_bytes", "created_at"]
+    search_fields = ["key"]
+    show_full_result_count = False
+
+
+@admin.register(ObjectDeletion)
+class ObjectDeletionAdmin(LookOnlyAdmin):
+    list_display = ["key", "delete_at", "uploads_end_at"]
     search_fields = ["key"]
     show_full_result_count = False

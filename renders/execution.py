@@ -1,6 +1,5 @@
 """What a worker does with a render: claim, render in an isolated child, store, finish."""
 
-import datetime as dt
 import hashlib
 import time
 from typing import Final
@@ -14,7 +13,7 @@ from automette.lib import counters, store
 from credits.limits import limits_of
 from renders import inputs, remote_images, shares, statements
 from renders.leases import keeper
-from renders.models import MAX_ATTEMPTS, Render, object_key
+from renders.models import MAX_ATTEMPTS, UPLOADS_END_AFTER, Render, object_key
 from renders.shares import Released, Share
 from renders.statements import Claim, StoredFile
 from templates_app import engines
@@ -25,7 +24,6 @@ log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
 _STORE_CLOCK_SECONDS: Final = 1.0  # signatures count in whole seconds of the store's clock
-_CLEAN_AFTER: Final = dt.timedelta(minutes=10)
 _CLEAN_BATCH: Final = 500
 
 
@@ -111,14 +109,9 @@ def delete_superseded_files() -> None:
     Ten minutes after the end no upload can still be under way. Safe to repeat.
     """
     finished = Render.objects.filter(
-        attempt__gt=1, superseded_files_deleted=False, finished_at__lt=timezone.now() - _CLEAN_AFTER
+        attempt__gt=1, superseded_files_deleted=False, finished_at__lt=timezone.now() - UPLOADS_END_AFTER
     ).order_by("finished_at")[:_CLEAN_BATCH]
     for render in finished:
         visible = set(render.files.values_list("key", flat=True))
-        written = {
-            object_key(render_id=render.id, visibility=render.visibility, extension=extension, attempt=attempt)
-            for attempt in range(1, render.attempt + 1)
-            for extension in render.all_formats
-        }
-        store.delete(written - visible)
+        store.delete(render.possible_keys - visible)
         Render.objects.filter(pk=render.pk).update(superseded_files_deleted=True)

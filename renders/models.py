@@ -1,17 +1,23 @@
+import datetime as dt
 import json
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from accounts.models import Team
 from automette.lib.ids import ID_LENGTH, new_id
+from automette.lib.pagination import NEWEST_FIRST
 from templates_app.models import Engine, Template, TemplateVersion
 
 MAX_ATTEMPTS = 3
+_KEPT = Q(deleted_at=None)
+UPLOADS_END_AFTER = dt.timedelta(minutes=10)
+"""How long after the end of a lease an upload that began in time may still be under way, at the most."""
 
 
 class Job(models.Model):
@@ -30,7 +36,10 @@ class Job(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        indexes = [models.Index(fields=["team", "-id"], name="job_by_team")]
+        indexes = [
+            models.Index(F("team"), NEWEST_FIRST, name="job_by_team"),
+            models.Index(F("team"), F("source"), NEWEST_FIRST, name="job_by_team_and_source"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(source__in=["api", "csv", "form", "collection", "ondemand"]),
@@ -40,6 +49,18 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} job {self.id}"
+
+    @property
+    def self_url(self) -> str:
+        return f"{settings.PUBLIC_URL}/api/v1/jobs/{self.id}"
+
+
+class RenderQuerySet(models.QuerySet["Render"]):
+    """Renders; what callers see starts at `kept`."""
+
+    def kept(self) -> "RenderQuerySet":
+        """Leave out what was deleted: only a tombstone is left of it."""
+        return self.filter(_KEPT)
 
 
 class Render(models.Model):
@@ -52,7 +73,11 @@ class Render(models.Model):
     A claim raises `attempt` and takes a lease; when the lease ends, another worker may claim. Whatever changes a
     running row names the attempt it belongs to, so a worker that comes late changes nothing. At most MAX_ATTEMPTS
     attempts. `ring_at` is when the sweeper looks at the row again. A pending row without it is throttled: nobody
-    rings for it before another render of its team has ended (`renders.shares`). Finished rows never change.
+    rings for it before another render of its team has ended (`renders.shares`).
+
+    Finished rows never change, with two exceptions. At `expires_at` their files are taken away (`renders.retention`).
+    And a deletion, which first ends an open render as failed, erases what the caller sent; what stays is a tombstone
+    with `deleted_at`, which no caller sees (`renders.deletion`).
     """
 
     class Status(models.TextChoices):
@@ -69,7 +94,7 @@ class Render(models.Model):
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False, db_collation="C")
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="renders", db_index=False)
-    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="renders")
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="renders", db_index=False)
     template = models.ForeignKey(Template, on_delete=models.DO_NOTHING, related_name="renders", db_index=False)
     template_version = models.ForeignKey(
         TemplateVersion, on_delete=models.DO_NOTHING, related_name="renders", db_index=False
@@ -106,12 +131,33 @@ class Render(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    expires_in = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many seconds after its end the files are deleted; empty: never."
+    )
+    expires_at = models.DateTimeField(null=True, blank=True)
+    expired_at = models.DateTimeField(
+        null=True, blank=True, help_text="Equal to `expires_at` once the files are taken away."
+    )
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RenderQuerySet.as_manager()
 
     class Meta:
         indexes = [
-            models.Index(fields=["team", "-id"], name="render_by_team"),
-            models.Index(fields=["team", "status", "-id"], name="render_by_team_status"),
-            models.Index(fields=["team", "template", "-id"], name="render_by_team_template"),
+            models.Index(F("team"), NEWEST_FIRST, name="render_by_team", condition=_KEPT),
+            models.Index(F("team"), F("status"), NEWEST_FIRST, name="render_by_team_status", condition=_KEPT),
+            models.Index(F("team"), F("template"), NEWEST_FIRST, name="render_by_team_template", condition=_KEPT),
+            models.Index(
+                F("team"), F("template"), F("status"), NEWEST_FIRST, name="render_by_both_filters", condition=_KEPT
+            ),
+            models.Index(
+                F("job"), NEWEST_FIRST, include=["status", "finished_at", "deleted_at"], name="render_by_job"
+            ),
+            models.Index(
+                fields=["expires_at"],
+                name="render_to_expire",
+                condition=Q(expires_at__isnull=False, expired_at=None) & _KEPT,
+            ),
             models.Index(fields=["ring_at"], name="render_to_ring", condition=Q(status__in=["pending", "running"])),
             models.Index(
                 fields=["team", "queue"],
@@ -150,6 +196,11 @@ class Render(models.Model):
                 condition=~Q(status="running") | Q(lease_expires_at__isnull=False),
                 name="render_running_has_lease",
             ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None)
+                | Q(status__in=["completed", "failed"], data="{}", filename="", webhook_url=None),
+                name="render_deleted_is_erased",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -165,6 +216,18 @@ class Render(models.Model):
         return self.status == self.Status.PENDING and self.ring_at is None
 
     @property
+    def files_expired_at(self) -> dt.datetime | None:
+        """When its files stopped being there; they are as good as gone at that moment, deleted soon after."""
+        if self.expires_at is None or (self.expired_at is None and self.expires_at > timezone.now()):
+            return None
+        return self.expires_at
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there is something to fetch."""
+        return self.status == self.Status.COMPLETED and self.files_expired_at is None
+
+    @property
     def data_object(self) -> dict[str, Any]:
         """What the caller sent, parsed again."""
         value: dict[str, Any] = json.loads(self.data)
@@ -177,13 +240,13 @@ class Render(models.Model):
     @property
     def url(self) -> str | None:
         """Where the finished file is: for everybody, or through the API with a key."""
-        if self.visibility == self.Visibility.SECURE and self.status == self.Status.COMPLETED:
+        if self.visibility == self.Visibility.SECURE and self.has_files:
             return f"{self.self_url}?download=true"
         return self.url_of(self.format)
 
     def url_of(self, format: str) -> str | None:  # noqa: A002 (the API's word)
         """Where the finished file of this format is."""
-        if self.status != self.Status.COMPLETED:
+        if not self.has_files:
             return None
         if self.visibility == self.Visibility.SECURE:
             return f"{self.self_url}?download=true&format={format}"
@@ -195,6 +258,15 @@ class Render(models.Model):
         return self.formats or [self.format]
 
     @property
+    def possible_keys(self) -> set[str]:
+        """The names of everything that its attempts may have put into the store."""
+        return {
+            object_key(render_id=self.id, visibility=self.visibility, extension=extension, attempt=attempt)
+            for attempt in range(1, self.attempt + 1)
+            for extension in self.all_formats
+        }
+
+    @property
     def format_files(self) -> list[dict[str, str | None]] | None:
         """Each format with its address, for the engine that can make several at once."""
         if self.engine != Engine.DOCX:
@@ -203,7 +275,10 @@ class Render(models.Model):
 
 
 class RenderFile(models.Model):
-    """A finished file in the store; written in the transaction that completes its render, never changed."""
+    """A finished file in the store; written in the transaction that completes its render, never changed.
+
+    The row goes when the file expires or its render is deleted; an ObjectDeletion takes its place.
+    """
 
     render = models.ForeignKey(Render, on_delete=models.CASCADE, related_name="files", db_index=False)
     format = models.CharField(max_length=10)
@@ -218,6 +293,25 @@ class RenderFile(models.Model):
             models.UniqueConstraint(fields=["render", "format"], name="file_once_per_render_and_format"),
             models.CheckConstraint(condition=Q(size_bytes__gt=0), name="file_not_empty"),
         ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class ObjectDeletion(models.Model):
+    """An object that has to go from the store; the row stays until it is certainly gone.
+
+    It is written in the transaction that takes a file from its render. So whatever is killed, no visible file lacks
+    its bytes and no object is forgotten. A suspended worker may store the object anew until `uploads_end_at`; up to
+    then it is deleted again every minute.
+    """
+
+    key = models.CharField(max_length=200)
+    delete_at = models.DateTimeField(db_default=Now(), help_text="When a worker deletes it (again).")
+    uploads_end_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["delete_at"], name="object_to_delete")]
 
     def __str__(self) -> str:
         return self.key

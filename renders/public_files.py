@@ -12,9 +12,9 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 
 from automette.lib import store
 from renders.models import RenderFile
-from renders.services import disposition, find_public_file
+from renders.services import disposition, find_public_file, seconds_readable
 
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_YEAR_SECONDS: Final = 31_536_000  # what caches take for "for ever"
 
 
 @method_decorator(xframe_options_exempt, name="dispatch")
@@ -32,15 +32,19 @@ class PublicFileView(View):
         if unchanged is not None:
             unchanged["ETag"] = etag
             if unchanged.status_code == HTTPStatus.NOT_MODIFIED:  # not for a failed precondition: errors are not kept
-                unchanged["Cache-Control"] = _FOR_EVER
+                unchanged["Cache-Control"] = _cache_control(file)
             return unchanged
         response = _body(request, file, etag)
         return _with_headers(response, file, etag) if response.status_code < HTTPStatus.BAD_REQUEST else response
 
 
+def _cache_control(file: RenderFile) -> str:
+    return f"public, max-age={seconds_readable(file.render, most=_YEAR_SECONDS)}, immutable"
+
+
 def _with_headers(response: HttpResponseBase, file: RenderFile, etag: str) -> HttpResponseBase:
     response["ETag"] = etag
-    response["Cache-Control"] = _FOR_EVER
+    response["Cache-Control"] = _cache_control(file)
     response["Content-Disposition"] = disposition(file.render, file)
     response["X-Content-Type-Options"] = "nosniff"
     if file.format == "svg":  # the only format that can run scripts; browsers' PDF viewers do not work in a sandbox

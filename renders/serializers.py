@@ -3,15 +3,18 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.models import MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS
 from automette.lib.serializer_fields import (
     AnyJSONField,
     ObjectField,
     StrictBooleanField,
+    StrictIntegerField,
     TextField,
     TimestampField,
     WordField,
 )
-from renders.models import Render
+from automette.openapi import ErrorSerializer
+from renders.models import Render, RenderFile
 
 _ALL_FORMATS = ["pdf", "png", "svg", "jpg", "webp", "docx"]
 
@@ -19,6 +22,11 @@ _ALL_FORMATS = ["pdf", "png", "svg", "jpg", "webp", "docx"]
 @extend_schema_field({"type": "array", "items": {"type": "string", "enum": ["pdf", "docx"]}})
 class FormatsField(AnyJSONField):
     """Judged by the service, which knows the engine: whatever stands here is ignored for the others."""
+
+
+@extend_schema_field({"type": "string", "format": "uri", "pattern": "^https://"})
+class WebAddressField(TextField):
+    """An address that webhooks may go to."""
 
 
 class RenderCreateSerializer(serializers.Serializer[Any]):
@@ -43,8 +51,18 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
         "for pictures, `timestamp` (seconds since 1970) to get the same bytes every time; for DOCX: `locale` "
         "(such as `de`) and `pdf_standard`.",
     )
-    webhook_url = TextField(required=False, allow_null=True, max_length=2000, help_text="Must begin with https://.")
+    webhook_url = WebAddressField(
+        required=False, allow_null=True, max_length=2000, help_text="Told when the render has ended."
+    )
     filename_pattern = TextField(required=False, allow_null=True, max_length=300)
+    expires_in = StrictIntegerField(
+        required=False,
+        allow_null=True,
+        min_value=MIN_EXPIRY_SECONDS,
+        max_value=MAX_EXPIRY_SECONDS,
+        help_text="The files are deleted so many seconds after they are finished; null or left out: as the team has "
+        "it, which is never unless it was set.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
@@ -75,6 +93,13 @@ class RenderListItemSerializer(serializers.ModelSerializer[Render]):
     self = serializers.CharField(source="self_url", read_only=True)
     url = serializers.CharField(read_only=True, allow_null=True)
     created_at = TimestampField(read_only=True)
+    expires_at = TimestampField(read_only=True, allow_null=True, help_text="When the files will be deleted, if ever.")
+    expired_at = TimestampField(
+        source="files_expired_at",
+        read_only=True,
+        allow_null=True,
+        help_text="When the files were deleted; `url` is null from then on.",
+    )
 
     class Meta:
         model = Render
@@ -88,7 +113,11 @@ class RenderListItemSerializer(serializers.ModelSerializer[Render]):
             "template_name",
             "error",
             "created_at",
+            "job_id",
+            "expires_at",
+            "expired_at",
         ]
+        read_only_fields: Any = fields
 
 
 class RenderListSerializer(serializers.Serializer[Any]):
@@ -98,7 +127,7 @@ class RenderListSerializer(serializers.Serializer[Any]):
 
 class FormatFileSerializer(serializers.Serializer[Any]):
     format = serializers.CharField()
-    url = serializers.CharField(allow_null=True, help_text="null until the render is completed.")
+    url = serializers.CharField(allow_null=True, help_text="null until it is completed and after it has expired.")
 
 
 class RenderCreatedSerializer(RenderListItemSerializer):
@@ -120,8 +149,12 @@ class RenderCreatedSerializer(RenderListItemSerializer):
             "template_name",
             "data",
             "created_at",
+            "job_id",
+            "expires_at",
+            "expired_at",
             "files",
         ]
+        read_only_fields: Any = fields
 
     def to_representation(self, instance: Render) -> dict[str, Any]:
         """Leave `files` out where there can be only one."""
@@ -140,6 +173,14 @@ class RenderFailedSerializer(serializers.Serializer[Any]):
     status = serializers.CharField()
 
 
+class RenderRefusedSerializer(ErrorSerializer):
+    """A value that is not allowed, or a sync render that failed: then with the render's identity."""
+
+    id = serializers.CharField(required=False)
+    self = serializers.CharField(required=False)
+    status = serializers.CharField(required=False, help_text="`failed`.")
+
+
 class WebhookDeliverySerializer(serializers.Serializer[Any]):
     """One attempt to tell a receiver of the render's end."""
 
@@ -153,6 +194,9 @@ class WebhookDeliverySerializer(serializers.Serializer[Any]):
 
 
 class RenderSerializer(RenderCreatedSerializer):
+    """A render with all that is known of it."""
+
+    report = ObjectField(read_only=True, help_text="What the engine noticed: warnings, fonts asked for and used.")
     webhook_deliveries = serializers.SerializerMethodField()
 
     class Meta(RenderCreatedSerializer.Meta):
@@ -164,7 +208,27 @@ class RenderSerializer(RenderCreatedSerializer):
             "pages",
             "report",
         ]
+        read_only_fields: Any = fields
 
     @extend_schema_field(WebhookDeliverySerializer(many=True, allow_null=True))
     def get_webhook_deliveries(self, render: Render) -> None:
         return None
+
+
+class DeletedFileSerializer(serializers.ModelSerializer[RenderFile]):
+    class Meta:
+        model = RenderFile
+        fields = ["format", "size_bytes", "sha256"]
+
+
+class RenderDeletedSerializer(serializers.Serializer[Any]):
+    """The receipt of a deletion."""
+
+    id = serializers.CharField()
+    deleted = serializers.BooleanField()
+    deleted_at = TimestampField()
+    status = serializers.ChoiceField(choices=Render.Status.choices, help_text="When it was deleted.")
+    files = DeletedFileSerializer(many=True)
+    files_deleted = serializers.BooleanField(
+        help_text="false: the store was away; nobody is led to the files any more, and they are deleted later."
+    )

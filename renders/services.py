@@ -9,15 +9,17 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 from accounts.idempotency import AnsweredMeanwhileError, FirstAnswer, RequestKey, find_first, once
 from accounts.models import Team
 from automette.lib import store
-from automette.lib.errors import InvalidValueError, NotFoundError, TooEarlyError
+from automette.lib.errors import DomainError, InvalidValueError, NotFoundError, TooEarlyError
 from automette.lib.ids import new_id
 from automette.lib.json_text import write_json
 from automette.lib.rate_limits import waiting_call
 from automette.lib.tasks import send, send_after_commit
+from automette.lib.timestamps import iso
 from automette.lib.wakeup import waiter
 from credits.limits import limits_of
 from credits.services import InsufficientCreditsError, current_account
@@ -30,6 +32,12 @@ from templates_app.models import FORMATS, Engine
 
 _POLL_SECONDS: Final = 2
 _JOINED_POLL_SECONDS: Final = (0.05, 0.05, 0.1, 0.2, 0.4)  # nothing wakes who joins a wait; then at the last pace
+
+
+class FilesExpiredError(DomainError):
+    """The files were there and have been deleted because their time was over."""
+
+    code = "not_found"
 
 
 def create_render_once(
@@ -64,6 +72,7 @@ def create_render(
     options: dict[str, Any] | None = None,
     webhook_url: str | None = None,
     filename_pattern: str | None = None,
+    expires_in: int | None = None,
     wait_seconds: float = 0,
     key: RequestKey | None = None,
 ) -> Render:
@@ -102,6 +111,7 @@ def create_render(
             now=dt.datetime.now(dt.UTC),
         ),
         webhook_url=webhook_url,
+        expires_in=expires_in,
         queue="interactive" if interactive else "docx" if template.engine == Engine.DOCX else "async",
         status=Render.Status.PENDING,
     )
@@ -156,7 +166,7 @@ def _choose_formats(template: TemplateInUse, wanted: str | None, several: Any) -
 def _join(render: Render, seconds: float) -> Render:
     """Return the render as the first call did: as it was accepted, or after waiting for its end as well."""
     if not seconds:
-        render.status = Render.Status.PENDING  # only on this copy
+        render.status, render.expires_at = Render.Status.PENDING, None  # only on this copy
         return render
     if render.is_finished or waiter.waiting() >= settings.SYNC_WAITERS:
         return render
@@ -186,7 +196,7 @@ def _wait(render: Render, wake: threading.Event, seconds: float, looks: Iterator
 
 def find_render(*, team: Team, render_id: str) -> Render:
     """Return a render of the team; raises NotFoundError."""
-    render = team.renders.filter(pk=render_id).first()
+    render = team.renders.kept().filter(pk=render_id).first()
     if render is None:
         raise NotFoundError
     return render
@@ -195,10 +205,12 @@ def find_render(*, team: Team, render_id: str) -> Render:
 def download_url(*, render: Render, format: str | None = None) -> str:  # noqa: A002 (the API's word)
     """Return where the finished file can be fetched without a key: for ever if public, for minutes if secure.
 
-    Raises TooEarlyError while it is not finished, NotFoundError when there is no such file.
+    Raises TooEarlyError while it is not finished, FilesExpiredError, NotFoundError when there is no such file.
     """
     if not render.is_finished:
         raise TooEarlyError("The render is not finished yet. Ask again in a moment.")
+    if render.files_expired_at is not None:
+        raise FilesExpiredError(f"The files of this render expired at {iso(render.files_expired_at)}.")
     file = render.files.filter(format=format or render.format).first()
     if file is None:
         raise NotFoundError
@@ -208,17 +220,25 @@ def download_url(*, render: Render, format: str | None = None) -> str:  # noqa: 
         file.key,
         media_type=file.media_type,
         disposition=disposition(render, file),
-        seconds=settings.PRESIGNED_URL_SECONDS,
+        seconds=seconds_readable(render, most=settings.PRESIGNED_URL_SECONDS),
     )
 
 
 def find_public_file(*, render_id: str, extension: str) -> RenderFile | None:
     """Return the file behind a public address, or None when there is none that anybody may read."""
-    return (
+    file = (
         RenderFile.objects.select_related("render")
         .filter(render_id=render_id, format=extension, render__visibility=Render.Visibility.PUBLIC)
         .first()
     )
+    return file if file is not None and file.render.has_files else None
+
+
+def seconds_readable(render: Render, *, most: int) -> int:
+    """Return for how long somebody may keep reading its files or a copy of them: `most`, but never past their end."""
+    if render.expires_at is None:
+        return most
+    return max(1, min(most, int((render.expires_at - timezone.now()).total_seconds())))
 
 
 def disposition(render: Render, file: RenderFile) -> str:

@@ -74,10 +74,11 @@ _CREATE: Final = """), charge AS (
 INSERT INTO renders_render (
     id, team_id, job_id, template_id, template_version_id, template_name, engine, format, formats, visibility,
     data, options, filename, webhook_url, queue, status, attempt, rings, error_code, report,
-    superseded_files_deleted, ring_at)
+    superseded_files_deleted, expires_in, ring_at)
 SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, %(engine)s, %(format)s,
     %(formats)s::text[], %(visibility)s, %(data)s, %(options)s::jsonb,
     %(filename)s, %(webhook_url)s, %(queue)s::text, 'pending', 0, 0, '', '{}', false,
+    coalesce(%(expires_in)s::int, (SELECT files_expire_after_seconds FROM accounts_team WHERE id = %(team)s)),
     CASE WHEN %(at_once)s::int > 0 AND %(at_once)s::int <= (
         SELECT count(*) FROM (
             SELECT FROM renders_render
@@ -118,6 +119,7 @@ def accept(render: Render, *, source: str, actor: str, at_once: int = 0, key: Re
         "filename": render.filename,
         "webhook_url": render.webhook_url,
         "queue": render.queue,
+        "expires_in": render.expires_in,
         "at_once": at_once,
     }
     row = _one(_ACCEPT_ONCE, {**values, **values_of(key)}) if key else _one(_ACCEPT, values)
@@ -231,7 +233,8 @@ _COMPLETE: Final = """
 WITH done AS (
     UPDATE renders_render
     SET status = 'completed', finished_at = statement_timestamp(), ring_at = NULL, lease_expires_at = NULL,
-        pages = %(pages)s, report = %(report)s::jsonb
+        pages = %(pages)s, report = %(report)s::jsonb,
+        expires_at = statement_timestamp() + make_interval(secs => expires_in)
     WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
     RETURNING id
 )
@@ -283,6 +286,21 @@ def fail(render_id: str, *, attempt: int, error: str, code: str, report: dict[st
         "report": json.dumps(report or {}),
     }
     return _one(_FAIL, values) is not None
+
+
+# For whoever has locked the row, so that no worker can claim or end it meanwhile.
+_CANCEL: Final = _FAIL.replace(
+    "AND attempt = %(attempt)s AND status = 'running'", "AND status IN ('pending', 'running')"
+).replace("'render failed'", "'render deleted'")
+
+
+def cancel(render_id: str, *, error: str) -> bool:
+    """End an open render as failed and give its credit back; False when it is finished.
+
+    What its worker brings later changes nothing: no attempt owns the row any more.
+    """
+    values = {"id": render_id, "error": error[:500], "code": "deleted", "report": "{}"}
+    return _one(_CANCEL, values) is not None
 
 
 def _one(statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import connection
 
 from automette.lib.tasks import send
-from renders import execution
+from renders import execution, retention
 
 
 @shared_task(name="renders.run_render", ignore_result=False)
@@ -22,5 +22,14 @@ def delete_superseded_files() -> None:
     """Remove from the store what attempts wrote that were overtaken by another."""
     try:
         execution.delete_superseded_files()
+    finally:
+        connection.close()
+
+
+@shared_task(name="renders.delete_expired_files")
+def delete_expired_files() -> None:
+    """Take the files of renders away whose time is over, and delete from the store what is left to delete."""
+    try:
+        retention.delete_expired_files()
     finally:
         connection.close()

@@ -20,15 +20,18 @@ from automette.openapi import (
     NOT_FOUND,
     ErrorSerializer,
 )
+from renders.deletion import delete_render
 from renders.models import Render
 from renders.serializers import (
     RenderCreatedSerializer,
     RenderCreateSerializer,
+    RenderDeletedSerializer,
     RenderFailedSerializer,
     RenderListItemSerializer,
     RenderListQuerySerializer,
     RenderListSerializer,
     RenderQuerySerializer,
+    RenderRefusedSerializer,
     RenderSerializer,
 )
 from renders.services import create_render_once, download_url, find_render
@@ -46,7 +49,7 @@ class RenderListView(APIView):
         query = parse_query(RenderListQuerySerializer, request)
         limit, cursor = query.pop("limit"), query.pop("cursor", None)
         renders, next_cursor = page_by_id(
-            request.auth.team.renders.defer("data").filter(**query),
+            request.auth.team.renders.kept().defer("data").filter(**query),
             limit=limit,
             cursor=cursor,
             known=request.auth.team.renders.all(),
@@ -67,7 +70,7 @@ class RenderListView(APIView):
             **IDEMPOTENCY_CONFLICT,
             **BODY_ERRORS,
             422: OpenApiResponse(
-                ErrorSerializer,
+                RenderRefusedSerializer,
                 description="A value is not allowed; or a sync render failed (then with its id).",
             ),
         },
@@ -116,3 +119,14 @@ class RenderView(APIView):
             url = download_url(render=render, format=query.get("format"))
             return HttpResponseRedirect(url, headers={"Cache-Control": "no-store"})
         return Response(RenderSerializer(render).data)
+
+    @extend_schema(
+        operation_id="delete_render",
+        summary="Delete a render: its files and everything that was sent for it",
+        request=None,
+        responses={200: RenderDeletedSerializer, **AUTH_ERRORS, **NOT_FOUND},
+        tags=["Renders"],
+    )
+    def delete(self, request: ApiRequest, render_id: str) -> Response:
+        receipt = delete_render(team=request.auth.team, actor=str(request.auth), render_id=render_id)
+        return Response(RenderDeletedSerializer(receipt).data)

@@ -53,12 +53,27 @@ def put(team_id: str, content: bytes) -> str:
     sha256 = digest(content)
     key = key_of(team_id, sha256)
     for _ in range(_TRIES):
-        # The media type stays out of it: the one that an asset shows is its row's.
-        store.put(key, content, "application/octet-stream", until=time.monotonic() + _UPLOAD_SECONDS)
+        _store(key, content)
         _let_a_deletion_pass()
         if store.modified_at(key) is not None:
             return sha256
     raise store.StoreUnavailableError(f"blob {sha256} was stored and is not there")
+
+
+def _store(key: str, content: bytes) -> None:
+    """Upload, three times if need be: some stores fail when the same object is written by two at once.
+
+    The media type stays out of it: the one that an asset shows is its row's.
+    """
+    for pause in (0.1, 0.4, None):
+        try:
+            store.put(key, content, "application/octet-stream", until=time.monotonic() + _UPLOAD_SECONDS)
+        except store.StoreUnavailableError:
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return
 
 
 def _let_a_deletion_pass() -> None:

@@ -2,7 +2,6 @@ import re
 from typing import Any, Final
 
 from django.conf import settings
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -105,7 +104,7 @@ class FieldDefinitionSerializer(serializers.Serializer[Any]):
     example = TextField(required=False, allow_blank=True, max_length=1000, trim_whitespace=False)
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field({"type": "string", "contentMediaType": "application/json"})
 class FieldDefinitionsField(serializers.Field[Any, Any, Any, Any]):
     """The fields as the text of a JSON array: a form has no arrays."""
 
@@ -123,7 +122,7 @@ class FieldDefinitionsField(serializers.Field[Any, Any, Any, Any]):
         return [dict(definition) for definition in definitions.validated_data]
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field({"type": "string", "contentMediaType": "application/json"})
 class ObjectTextField(serializers.Field[Any, Any, Any, Any]):
     """The text of a JSON object: a form has no objects."""
 

@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from automette.lib.json_text import read_json
-from automette.lib.serializer_fields import AnyJSONField, ObjectField, StrictIntegerField, TextField, TimestampField
+from automette.lib.serializer_fields import ObjectField, StrictIntegerField, TextField, TimestampField
 from templates_app.models import Engine, TemplateVersion
 from templates_app.serializers import AvailableFieldSerializer, available_fields, template_url
 
@@ -61,7 +61,7 @@ class VersionSerializer(VersionListItemSerializer):
             "example_data",
         ]
 
-    @extend_schema_field(AnyJSONField)
+    @extend_schema_field({"type": ["string", "object", "null"], "additionalProperties": {}})
     def get_source(self, version: TemplateVersion) -> Any:
         if version.template.engine == Engine.CANVAS:
             return read_json(version.source.encode())

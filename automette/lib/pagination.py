@@ -1,13 +1,18 @@
 """Paging by key: page 1,000 costs what page 1 costs, and no row is skipped or repeated while new ones arrive."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, OrderBy, QuerySet
+from django.db.models import F, Model, QuerySet
 
 from automette.lib.errors import InvalidValueError
 
 M = TypeVar("M", bound=Model)
+
+NEWEST_FIRST: Final = F("id").desc(nulls_last=True)
+"""The order of pages, and of the indexes for them. There are no NULLs: it is an order that the primary key's index
+does not have, so that a prepared statement, planned without knowing team and filters, cannot read the whole table
+backwards in search of them."""
 
 
 def page_by_id(
@@ -16,18 +21,17 @@ def page_by_id(
     known: QuerySet[M],
     limit: int,
     cursor: str | None,
-    order: str | OrderBy = "-pk",
 ) -> tuple[list[M], str | None]:
     """Return up to `limit` rows, newest (highest id) first, after the row named by `cursor`, and the next cursor.
 
     Ids begin with the time, or count up, so their order is the order of creation. Raises InvalidValueError for a
-    cursor that is no row of `known`. `order` must be some spelling of "highest id first".
+    cursor that is no row of `known`. Each filter of `rows` needs an index that ends in NEWEST_FIRST.
     """
     if cursor is not None:
         if not _may_be_id(known, cursor) or not known.filter(pk=cursor).exists():
             raise InvalidValueError("cursor: unknown. Take the value of next_cursor from the page before.")
         rows = rows.filter(pk__lt=cursor)
-    page = list(rows.order_by(order)[: limit + 1])
+    page = list(rows.order_by(NEWEST_FIRST)[: limit + 1])
     more = len(page) > limit
     return page[:limit], (str(page[limit - 1].pk) if more else None)
 

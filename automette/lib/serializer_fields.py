@@ -10,7 +10,9 @@ from rest_framework import serializers
 from automette.lib.timestamps import iso
 
 
-@extend_schema_field(OpenApiTypes.DATETIME)
+@extend_schema_field(
+    {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+)
 class TimestampField(serializers.Field[dt.datetime, Any, str, Any]):
     """UTC with exactly three decimals and `Z`."""
 

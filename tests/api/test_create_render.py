@@ -24,6 +24,9 @@ def test_async_answer_is_202_and_pending(api):
         "template_name": "Letter",
         "data": {"name": "Zoë"},
         "created_at": body["created_at"],
+        "job_id": body["job_id"],
+        "expires_at": None,
+        "expired_at": None,
     }
 
 

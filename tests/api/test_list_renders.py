@@ -38,6 +38,9 @@ def test_item_has_the_documented_keys(api, accept):
         "template_name": "Letter",
         "error": None,
         "created_at": item["created_at"],
+        "job_id": render.job_id,
+        "expires_at": None,
+        "expired_at": None,
     }
 
 
@@ -125,5 +128,6 @@ def test_unknown_status_is_422(api, status):
 def test_every_page_takes_the_same_number_of_statements(api, accept, listed, django_assert_num_queries, page):
     """The key, the cursor, the page: three, wherever the page lies and however long it is."""
     ids = make(accept, api, 12)
+    api.credits()  # the first call of a key notes that the key is in use, and looks up the team's limits
     with django_assert_num_queries(3):
         listed(limit=2, cursor=ids[page])

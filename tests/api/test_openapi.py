@@ -79,6 +79,9 @@ def test_real_answers_fit_their_schemas(api, document):
         ("post", "/api/v1/renders"): created,
         ("get", "/api/v1/renders"): api.get("/api/v1/renders"),
         ("get", "/api/v1/renders/{render_id}"): api.get(f"/api/v1/renders/{created.json()['id']}"),
+        ("get", "/api/v1/jobs"): api.get("/api/v1/jobs"),
+        ("get", "/api/v1/jobs/{job_id}"): api.get(f"/api/v1/jobs/{created.json()['job_id']}"),
+        ("delete", "/api/v1/renders/{render_id}"): api.send("DELETE", f"/api/v1/renders/{created.json()['id']}"),
     }
     for (method, path), answer in answers.items():
         described = document["paths"][path][method]["responses"][str(answer.status_code)]

@@ -17,9 +17,11 @@ from templates_app.models import Font
 def theirs(other_api, accept):
     """What the other team has, by the name of the field that may hold its id."""
     template_id = other_api.template(name="Secret plans")
+    render = accept(other_api, template_id)
     return {
         "template_id": template_id,
-        "render_id": accept(other_api, template_id).id,
+        "render_id": render.id,
+        "job_id": render.job_id,
         "asset_id": save_asset(team=other_api.team, actor="test", content=b"secret", name="secret.txt")[0].id,
         "font_id": Font.objects.create(team=other_api.team, filename="secret.ttf", size_bytes=1, sha256="0" * 64).id,
         "project_id": Project.objects.get(team=other_api.team).id,
@@ -34,6 +36,8 @@ READS = [
     "/api/v1/renders/{render_id}",
     "/api/v1/renders/{render_id}?download=true",
     "/api/v1/renders/{render_id}?download=true&format=pdf",
+    "/api/v1/jobs/{job_id}",
+    "/api/v1/jobs/{job_id}?cursor={render_id}",
     "/api/v1/assets/{asset_id}",
     "/api/v1/assets/{asset_id}?download=true",
     "/api/v1/fonts/{font_id}",
@@ -42,6 +46,7 @@ READS = [
 WRITES = [
     ("DELETE", "/api/v1/assets/{asset_id}"),
     ("DELETE", "/api/v1/fonts/{font_id}"),
+    ("DELETE", "/api/v1/renders/{render_id}"),
     ("PATCH", "/api/v1/templates/{template_id}"),
     ("DELETE", "/api/v1/templates/{template_id}"),
     ("POST", "/api/v1/templates/{template_id}/publish"),
@@ -128,10 +133,17 @@ def test_another_teams_render_is_no_cursor(api, theirs):
     assert (real.status_code, real.content) == (422, made_up.content)
 
 
+def test_another_teams_job_is_no_cursor(api, theirs):
+    real = api.get("/api/v1/jobs", cursor=theirs["job_id"])
+    made_up = api.get("/api/v1/jobs", cursor=new_id())
+    assert (real.status_code, real.content) == (422, made_up.content)
+
+
 def test_lists_hold_the_own_team_only(api, other_api, theirs):
     mine = api.template(name="Mine")
     assert [template["id"] for template in api.get("/api/v1/templates").json()] == [mine]
     assert api.get("/api/v1/renders").json() == {"renders": [], "next_cursor": None}
+    assert api.get("/api/v1/jobs").json() == {"jobs": [], "next_cursor": None}
     assert api.get("/api/v1/assets").json() == []
     assert api.get("/api/v1/fonts").json() == []
     assert [template["name"] for template in other_api.get("/api/v1/templates").json()] == ["Secret plans"]

@@ -56,6 +56,9 @@ ROUTES = {
     ("GET", "renders"): Entry(200, 200),
     ("POST", "renders"): Entry(202, 404, {"template_id": "{template_id}"}),
     ("GET", "renders/<id:render_id>"): Entry(200, 404),
+    ("DELETE", "renders/<id:render_id>"): Entry(200, 404),
+    ("GET", "jobs"): Entry(200, 200),
+    ("GET", "jobs/<id:job_id>"): Entry(200, 404),
 }
 ANSWERED_BY_A_WORKER = {("GET", "font_families"), ("POST", "templates")}
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -122,6 +125,7 @@ def world(api, other_api, accept) -> World:
     sha256 = blobs.put(api.team.id, b"Plan X")  # a worker that compiles for the team fetches its fonts
     font = Font.objects.create(team=api.team, filename="Plan X.ttf", families=["Plan X"], size_bytes=6, sha256=sha256)
     ids = {"template_id": template_id, "render_id": render.id, "project_id": project.id, "asset_id": asset.id}
+    ids["job_id"] = render.job_id
     ids["font_id"] = font.id
     return World(api, ids, keys)
 

@@ -29,6 +29,9 @@ def test_answer_is_200_with_an_address_that_needs_no_key(api, server, wanted):
         "template_name": "Letter",
         "data": {"name": "Zoë"},
         "created_at": body["created_at"],
+        "job_id": body["job_id"],
+        "expires_at": None,
+        "expired_at": None,
     }
     file = requests.get(f"{server}/renders/{body['id']}.{wanted}", timeout=10)
     media_type, magic = MEDIA[wanted]

@@ -18,6 +18,7 @@ RENDER_FIELDS = {
     "options": ([value for value in VALUES if not isinstance(value, dict)], False),
     "webhook_url": ([*TEXT_OR_NULL, "", "x"], False),
     "filename_pattern": ([*TEXT_OR_NULL, ""], False),
+    "expires_in": ([value for value in VALUES if value is not None], False),
 }
 TEMPLATE_FIELDS = {
     "name": ([*NOT_TEXT, ""], True),
@@ -66,7 +67,7 @@ def test_body_that_is_no_object_is_400(api, nothing_changes, path, value):
     assert (answer.status_code, answer.json()) == (400, {"error": "The body must be a JSON object."})
 
 
-@pytest.mark.parametrize("field", ["webhook_url", "filename_pattern"])
+@pytest.mark.parametrize("field", ["webhook_url", "filename_pattern", "expires_in"])
 def test_null_stands_for_nothing_where_the_answer_may_say_null(api, field):
     assert api.post("/api/v1/renders", {"template_id": api.template(), field: None}).status_code == 202
 

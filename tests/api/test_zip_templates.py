@@ -1,6 +1,7 @@
 """Typst templates of several files, sent as a zip."""
 
 import io
+import random
 import stat
 import zipfile
 
@@ -12,6 +13,7 @@ from templates_app.models import Template
 from templates_app.zip_templates import read_zip
 from tests.api.asset_calls import picture
 from tests.api.uploading import send_form
+from workers.archives import ArchiveRules, read_entries
 from workers.errors import TemplateError
 
 THEME = '#let title(body) = text(fill: red, body)\n#let logo = image("/images/logo.png", width: 5pt)\n'
@@ -212,7 +214,24 @@ def test_authored_fields_are_for_word_files(api, nothing_changes):
 
 
 def test_without_the_check_of_names_a_file_would_leave_the_folder():
+    content = packed({"main.typ": "", "../outside.txt": "x"})
     with pytest.raises(TemplateError, match="unsafe name"):
-        read_zip(packed({"main.typ": "", "../outside.txt": "x"}))
-    with zipfile.ZipFile(io.BytesIO(packed({"main.typ": "", "../outside.txt": "x"}))) as archive:
+        read_zip(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert "../outside.txt" in archive.namelist()  # what the standard library hands on by itself
+
+
+def test_with_wider_rules_the_same_archives_are_unpacked():
+    wide = ArchiveRules(max_entries=2000, max_inflated_bytes=100 << 20, remedy="", links_are_files=True)
+    link = zipfile.ZipInfo("a.txt")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    large = {"main.typ": "", "noise": random.Random(1).randbytes(1 << 20) * 26}
+    many = {"main.typ": "", **{f"{number}.txt": "" for number in range(1000)}}
+    for content, count in (
+        (packed(large), 2),
+        (packed(many), 1001),
+        (packed({"main.typ": "", "a.txt": "/etc/passwd"}, **{"a.txt": link}), 2),
+    ):
+        assert len(read_entries(content, wide)) == count
+        with pytest.raises(TemplateError):
+            read_zip(content)

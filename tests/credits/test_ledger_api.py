@@ -3,7 +3,8 @@ import json
 import pytest
 from django.db import connection
 
-from credits.models import NEWEST_FIRST, LedgerEntry
+from automette.lib.pagination import NEWEST_FIRST
+from credits.models import LedgerEntry
 from credits.services import grant_credits
 from renders import statements
 

@@ -14,6 +14,7 @@ from accounts.services import create_api_key, create_team
 from automette.lib.commands import JsonCommand
 from credits.services import open_account
 from templates_app.models import WORD_FILE, Template
+from templates_app.playground import make_playground
 from templates_app.services import (
     add_trusted_docx_version,
     add_version,
@@ -40,6 +41,7 @@ class Command(JsonCommand):
             password = _operator(settings.AUTOMETTE_DATA / "operator-password")
         # Files go to the store, so this is no part of the transaction; a repeat goes on where this one ended.
         templates = [(starter, _template(team, starter)) for starter in load_starters(engines=READY_ENGINES)]
+        make_playground(team=team, actor=_ACTOR)
         values = {
             "team": {"id": team.id, "name": team.name},
             "api_key": key,

@@ -1,0 +1,127 @@
+"""`make schemathesis`: the running application against docs/openapi.json, with every check and the keys of two teams.
+
+Not collected by the tests: it takes SECONDS (300 when not said). The ids of both teams' things are tried with both
+keys, and nothing of one may be told to the other.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rendercv_fonts
+
+from automette import openapi_examples as made_up
+from automette.lib.ids import new_id
+from templates_app.assets import save_asset
+from templates_app.fonts import add_font
+from tests.conftest import ROOT, Processes, is_ready, wait_until
+
+OF_EACH = 4
+ACCEPTED = ["2xx", "3xx", "401", "402", "403", "404", "409", "422", "425", "429"]
+SECONDS = int(os.environ.get("SECONDS", "300"))
+FONTS = [path.read_bytes() for path in sorted(Path(rendercv_fonts.__file__).parent.glob("Lato/*.ttf"))[:OF_EACH]]
+CANVAS = {"width": 20, "height": 20, "layers": [{"type": "rect", "x": 0, "y": 0, "width": 20, "height": 20}]}
+
+
+@pytest.fixture
+def unlimited_server(test_environment, tmp_path):
+    """The whole application, in which no team sends too much."""
+    started = Processes(tmp_path)
+    limits = {"RATE_LIMIT_PER_MINUTE": "0", "SYNC_WAITERS_PER_TEAM": "0", "RUNNING_RENDERS_PER_TEAM": "0"}
+    try:
+        base = started.web(**limits)
+        started.worker(**limits)
+        started.sweeper(**limits)
+        wait_until(lambda: is_ready(base), 60)
+        yield base
+    finally:
+        started.stop()
+        kept = ROOT / ".local" / "schemathesis"
+        kept.mkdir(parents=True, exist_ok=True)
+        for process in started.running:
+            (kept / process.log.name).write_bytes(process.log.read_bytes())
+
+
+def things_of(api, word: str) -> dict[str, list[str]]:
+    """Make a team's things, each with a word in it that nobody else may read; return their ids by kind."""
+    ids: dict[str, list[str]] = {"template_id": [], "render_id": [], "job_id": [], "asset_id": [], "font_id": []}
+    for number in range(OF_EACH):
+        engine, source = ("canvas", CANVAS) if number == 1 else ("typst", f'#data.at("{word}", default: "World")')
+        template_id = api.template(source, name=f"{word} {number}", engine=engine)
+        asset, _ = save_asset(team=api.team, actor="test", content=word.encode(), name=f"{word}/{number}.txt")
+        font, _ = add_font(team=api.team, actor="test", content=FONTS[number], filename=f"{word} {number}.ttf")
+        status, render = api.render(template_id, data={word: number}, visibility="secure")
+        assert status == 200, render
+        ids["template_id"].append(template_id)
+        ids["asset_id"].append(asset.id)
+        ids["font_id"].append(font.id)
+        ids["render_id"].append(render["id"])
+        ids["job_id"].append(render["job_id"])
+    return ids
+
+
+def document_with(ids: dict[str, list[str]], folder: Path) -> Path:
+    """The document in the repository, with ids that exist in its examples."""
+    text = (ROOT / "docs" / "openapi.json").read_text()
+    real = {
+        made_up.TEMPLATE_ID: ids["template_id"][0],
+        made_up.CANVAS_TEMPLATE_ID: ids["template_id"][1],
+        made_up.RENDER_ID: ids["render_id"][0],
+        made_up.JOB_ID: ids["job_id"][0],
+        made_up.ASSET_ID: ids["asset_id"][0],
+        made_up.FONT_ID: ids["font_id"][0],
+    }
+    for name, value in real.items():
+        text = text.replace(name, value)
+    path = folder / "openapi.json"
+    path.write_text(text)
+    return path
+
+
+def configuration(teams, ids: dict[str, list[str]], folder: Path) -> Path:
+    auth = {
+        "auth": [
+            {"name": word, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {api.key}"}]}
+            for word, api in teams.items()
+        ]
+    }
+    (folder / "auth.json").write_text(json.dumps(auth))
+    lines = ["[auth.wfc]", f"path = {json.dumps(str(folder / 'auth.json'))}", f"peers = {json.dumps(list(teams))}"]
+    for name, values in ids.items():
+        lines += [f"[dictionaries.{name}]", f"values = {json.dumps([*values, new_id()])}"]
+    # Whether a source compiles, a cursor is known or a credit is left, no schema can say.
+    lines += ["[checks.positive_data_acceptance]", f"expected-statuses = {json.dumps(ACCEPTED)}"]
+    lines += ["[parameters]"]
+    for name in ids:
+        lines += [f'"path.{name}" = {{ dictionary = "{name}", probability = 0.8 }}']
+    lines += ['"body.template_id" = { dictionary = "template_id", probability = 0.8 }']
+    lines += ['"query.template_id" = { dictionary = "template_id", probability = 0.8 }']
+    path = folder / "schemathesis.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.timeout(SECONDS + 300)
+def test_document_and_application_agree(unlimited_server, new_api, tmp_path):
+    teams = {"aardvark": new_api(credits=100_000), "buzzard": new_api(credits=100_000)}
+    made = {word: things_of(api, word) for word, api in teams.items()}
+    ids = {kind: [id_ for things in made.values() for id_ in things[kind]] for kind in made["aardvark"]}
+    words = {f"Bearer {api.key}": word for word, api in teams.items()}
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
+        str(configuration(teams, ids, tmp_path)),
+        *("run", str(document_with(made["aardvark"], tmp_path)), "--url", unlimited_server, "--checks", "all"),
+        *("--phases", "examples,coverage,fuzzing,stateful", "--max-time", str(SECONDS), "--continue-on-failure"),
+        *("--request-timeout", "60"),
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_checks",
+        "AUTOMETTE_WORDS": json.dumps(words),
+    }
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
+    assert ended.returncode == 0

@@ -1,0 +1,203 @@
+"""How many SQL statements every endpoint of the API executes: exactly so many, however long its lists are.
+
+Counted are statements, not BEGIN and COMMIT. One of each count looks the key up. What a process remembers of a team,
+and the minute's note that a key was used, are there before. Sync renders look as often as they wait, so they are
+left out.
+"""
+
+import contextlib
+import json
+import re
+from typing import Any, NamedTuple
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+
+from automette.lib.ids import new_id
+from renders import statements
+from renders.models import Render
+from renders.statements import StoredFile
+from templates_app import blobs
+from templates_app.assets import save_asset
+from templates_app.models import Font, Template
+from templates_app.services import add_version
+from tests.api.test_fonts import FONT
+from tests.api.test_route_permissions import OPEN_TO_ALL, PREFIX, routes_of_the_api
+from tests.hostile.fonts import named
+
+READS = {
+    "openapi.json": 0,
+    "credits": 0,
+    "credits/ledger?limit=100": 0,
+    "credits/ledger?limit=100&kind=charge": 0,
+    "credits/ledger?cursor={entry_id}": 0,
+    "templates": 0,
+    "templates?engine=typst": 0,
+    "templates/{template_id}": 0,
+    "templates/{template_id}/versions": 0,
+    "templates/{template_id}/versions/1": 0,
+    "templates/{template_id}/versions/1?file=a.csv": 0,
+    "assets": 0,
+    "assets?template_id={template_id}": 0,
+    "assets/{asset_id}": 0,
+    "assets/{asset_id}?download=true": 0,
+    "fonts": 0,
+    "fonts/{font_id}": 0,
+    "fonts/{font_id}?download=true": 0,
+    "font_families": 0,
+    "renders?limit=100": 0,
+    "renders?limit=100&status=pending&template_id={template_id}": 0,
+    "renders?cursor={render_id}": 0,
+    "renders/{render_id}": 0,
+    "renders/{render_id}?download=true": 0,
+    "jobs?limit=100": 0,
+    "jobs?cursor={job_id}": 0,
+    "jobs/{job_id}": 0,
+}
+
+
+class Write(NamedTuple):
+    """A request that changes something, its status, and its number of statements."""
+
+    method: str
+    path: str
+    status: int
+    count: int
+    body: dict[str, Any] | None = None
+    file: bytes | None = None
+    key: str | None = None
+
+
+WRITES = [
+    Write("POST", "renders", 202, 0, {"template_id": "{template_id}"}),
+    Write("POST", "renders", 202, 0, {"template_id": "{template_id}"}, key="only once"),
+    Write("POST", "renders", 202, 0, {"template_id": "{template_id}"}, key="only once"),  # answered again
+    Write("POST", "templates", 201, 0, {"name": "A", "engine": "typst", "source": "Hi"}),
+    Write("PATCH", "templates/{template_id}", 200, 0, {"name": "B"}),
+    Write("PATCH", "templates/{template_id}", 200, 0, {"source": "Ho"}),
+    Write("POST", "templates/{template_id}/publish", 200, 0),
+    Write("POST", "assets", 201, 0, {}, b"a,b"),
+    Write("POST", "assets", 201, 0, {"template_id": "{template_id}"}, b"a,b"),
+    Write("POST", "fonts", 201, 0, {}, FONT),
+    Write("DELETE", "assets/{asset_id}", 200, 0),
+    Write("DELETE", "fonts/{font_id}", 200, 0),
+    Write("DELETE", "renders/{render_id}", 200, 0),
+    Write("DELETE", "templates/{template_id}", 200, 0),
+]
+
+
+@contextlib.contextmanager
+def executed():
+    """The statements that this thread executes meanwhile."""
+    seen: list[str] = []
+
+    def note(execute, sql, params, many, context):
+        seen.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield seen
+
+
+@pytest.fixture
+def ids(api, accept, request):
+    """Give the team as many of everything as the test asks for, and return ids of some."""
+    count = request.param
+    template_ids = [api.template(name=f"Plan {n}") for n in range(count)]
+    template = Template.objects.get(pk=template_ids[0])
+    template.versions.update(files={"a.csv": blobs.put(api.team.id, b"a,b")})
+    for n in range(count - 1):
+        add_version(template=template, text=f"Plan {n}")
+    for n in range(count):
+        save_asset(team=api.team, actor="test", content=b"%d" % n, name=f"{n}.csv")
+        asset, _ = save_asset(
+            team=api.team, actor="test", content=b"x%d" % n, name=f"{n}.csv", template_id=template.id
+        )
+        font = add_font(api, f"Plan {n}")
+        accept(api, template.id)
+    render = complete(accept(api, template.id))
+    api.team.renders.update(job_id=render.job_id)  # one job has them all
+    api.get("/api/v1/credits")
+    return {
+        "template_id": template.id,
+        "asset_id": asset.id,
+        "font_id": font.id,
+        "render_id": render.id,
+        "job_id": render.job_id,
+        "entry_id": api.team.ledger_entries.last().pk,
+    }
+
+
+def add_font(api, family: str) -> Font:
+    """As an upload does, without a worker."""
+    content = named(family, "Regular", family, family.replace(" ", ""), family)
+    more = {"families": [family], "size_bytes": len(content), "sha256": blobs.put(api.team.id, content)}
+    return Font.objects.create(team=api.team, filename="plan.ttf", **more)
+
+
+def complete(render: Render) -> Render:
+    taken = statements.claim(render.id, lease_seconds=60)
+    file = StoredFile("pdf", f"renders/{render.id}.pdf", "application/pdf", 1, "0" * 64)
+    assert statements.complete(taken, files=[file], pages=1, report={})
+    return render
+
+
+def test_every_route_has_a_count():
+    counted = {("GET", _route(path)) for path in READS} | {(each.method, _route(each.path)) for each in WRITES}
+    assert counted == routes_of_the_api() | OPEN_TO_ALL
+
+
+def _route(path: str) -> str:
+    plain = path.partition("?")[0].replace("versions/1", "versions/<int:number>")
+    return re.sub(r"{(\w+)}", r"<id:\1>", plain)
+
+
+@pytest.mark.parametrize("ids", [1, 30], indirect=True)
+def test_reading(server, api, ids):
+    found = {}
+    for path in READS:
+        with executed() as seen:
+            answer = api.get(f"/{PREFIX}{path}".format(**ids))
+        assert answer.status_code in {200, 302}, (path, answer.content)
+        found[path] = len(seen)
+    assert found == READS
+
+
+@pytest.mark.parametrize("ids", [1, 30], indirect=True)
+def test_writing(server, api, ids):
+    found = []
+    for write in WRITES:
+        with executed() as seen:
+            answer = _send(api, write, ids)
+        assert answer.status_code == write.status, (write, answer.content)
+        found.append(write._replace(count=len(seen)))
+    assert found == WRITES
+
+
+def _send(api, write: Write, ids: dict[str, str]):
+    path = f"/{PREFIX}{write.path}".format(**ids)
+    body = {name: value.format(**ids) for name, value in (write.body or {}).items()}
+    headers = {"Idempotency-Key": write.key} if write.key else None
+    if write.file is None:
+        return api.send(write.method, path, _json(body) if write.body else b"", headers=headers)
+    form = {**body, "file": SimpleUploadedFile(f"{new_id()}.ttf", write.file)}
+    return api.send(write.method, path, encode_multipart(BOUNDARY, form), MULTIPART_CONTENT)
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body).encode()
+
+
+def test_statement_for_each_row_would_be_seen(api):
+    """The control: the count grows with the list where every row asks for something."""
+    counts = []
+    for _ in range(2):
+        for _ in range(3):
+            api.template()
+        with executed() as seen:
+            for template in api.team.templates.all():
+                str(template.project)
+        counts.append(len(seen))
+    assert counts == [1 + 3, 1 + 6]
