@@ -19,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile --system-certs --generate-hashes --universal --
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check lint types imports migrations openapi schema bench lock clean install libreoffice
+.PHONY: help run demo test check lint types imports migrations openapi schema schemathesis bench lock clean install libreoffice
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ SCHEMA := docs/openapi.json
 schema: $(DEVELOPMENT) ## Write docs/openapi.json
 	@exec $(STACK) exec --temporary -- $(BIN)/python manage.py spectacular \
 		--validate --fail-on-warn --format openapi-json --file $(SCHEMA)
+
+schemathesis: $(DEVELOPMENT) ## Try docs/openapi.json on the running application for SECONDS (300)
+	@exec $(STACK) exec --temporary -- $(BIN)/python -m pytest -s tests/api/schemathesis_run.py
 
 bench: $(DEVELOPMENT) ## Measure speeds and memory
 	@exec $(STACK) exec --temporary -- $(BIN)/python -m bench $(ARGS)

@@ -20,6 +20,7 @@ def find() -> dict[str, str]:
         made_up.TEMPLATE_ID: templates.filter(name=PLAYGROUND),
         made_up.CANVAS_TEMPLATE_ID: templates.filter(engine="canvas"),
         made_up.WORD_TEMPLATE_ID: templates.filter(engine="docx"),
+        made_up.PROJECT_ID: team.projects.all(),
         made_up.RENDER_ID: team.renders.kept().filter(status="completed"),
         made_up.JOB_ID: team.jobs.all(),
         made_up.ASSET_ID: visible_assets(team=team),

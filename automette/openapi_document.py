@@ -35,6 +35,10 @@ Templates and JSON in, finished documents out.
 """
 _NOT_BLANK: Final = r"\S"
 ID: Final = {"pattern": "^c[0-9a-z]{24}$"}
+_PAGING: Final = {
+    "limit": "How many there may be on a page.",
+    "cursor": "`next_cursor` of the page before; left out: the first page.",
+}
 _NOT_OUR_IDS: Final = {"LedgerEntry.id", "WebhookDelivery.event_id"}
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-Id": {
@@ -75,7 +79,11 @@ def complete(
     for name, schema in components["schemas"].items():
         _tell_shapes(name, schema)
     for operation in _operations(result):
-        _complete(operation, EXAMPLES.get(operation["operationId"], Examples()))
+        examples = EXAMPLES.get(operation["operationId"], Examples())
+        _complete(operation, examples)
+        form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+        if form:
+            _fill_form(components["schemas"][form["schema"]["$ref"].rpartition("/")[2]], examples)
     if request is not None:
         result = _with_values(result, {BASE: settings.PUBLIC_URL, **demo_ids.find()})
     return result
@@ -97,8 +105,12 @@ def _tell_shapes(schema_name: str, schema: dict[str, Any]) -> None:
             value["format"] = "uri"
         elif value.get("minLength"):
             value["pattern"] = _NOT_BLANK
-    if any(value.get("format") == "binary" for value in schema.get("properties", {}).values()):  # a form
-        schema |= {"propertyNames": {"minLength": 1}, "additionalProperties": {"type": "string"}}
+    if _is_form(schema):
+        schema |= {"propertyNames": {"minLength": 1}}
+
+
+def _is_form(schema: dict[str, Any]) -> bool:
+    return any(value.get("format") == "binary" for value in schema.get("properties", {}).values())
 
 
 def _is_id(name: str) -> bool:
@@ -110,9 +122,8 @@ def _complete(operation: dict[str, Any], examples: Examples) -> None:
         operation["description"] = examples.description
     for parameter in operation.get("parameters", ()):
         _complete_parameter(parameter, examples)
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        shown = examples.form if media_type == "multipart/form-data" else examples.body
-        _show(content, shown)
+    json_body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    _show(json_body, examples.body)
     answers = operation["responses"]
     for status, answer in _EVERYWHERE.items():
         answers.setdefault(status, json.loads(json.dumps(answer)))
@@ -121,9 +132,18 @@ def _complete(operation: dict[str, Any], examples: Examples) -> None:
     operation["responses"] = dict(sorted(answers.items()))
 
 
+def _fill_form(schema: dict[str, Any], examples: Examples) -> None:
+    """Give every part but the file a value: what has none would be made up by the page that sends the form."""
+    for name, part in schema["properties"].items():
+        if part.get("format") != "binary" and "default" not in part:
+            part["example"] = examples.form.get(name, "")
+
+
 def _complete_parameter(parameter: dict[str, Any], examples: Examples) -> None:
     name, schema = parameter["name"], parameter["schema"]
-    if _is_id(name):
+    if name in _PAGING:
+        parameter.setdefault("description", _PAGING[name])
+    if parameter["in"] == "path" and _is_id(name):
         schema |= ID
     elif parameter["in"] == "path" and schema["type"] == "integer":
         schema |= {"minimum": 1, "maximum": 2**31 - 1}

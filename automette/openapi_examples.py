@@ -12,6 +12,7 @@ API: Final = f"{BASE}/api/v1"
 TEMPLATE_ID: Final = "cmi1example0typst00000001"
 CANVAS_TEMPLATE_ID: Final = "cmi1example0canvas0000001"
 WORD_TEMPLATE_ID: Final = "cmi1example0word000000001"
+PROJECT_ID: Final = "cmi1example0project000001"
 RENDER_ID: Final = "cmi1example0render0000001"
 JOB_ID: Final = "cmi1example0job0000000001"
 ASSET_ID: Final = "cmi1example0asset00000001"
@@ -26,13 +27,14 @@ Named = dict[str, Any]
 class Examples:
     """Of one operation.
 
-    `body` and `form` are requests by what they show; `parameters` are values of path and query parameters; `answers`
-    are bodies by status, each again by what it shows. Error statuses that are not here have the shared examples.
+    `body` are requests by what they show, `form` the parts of one but for its file; `parameters` are values of path
+    and query parameters; `answers` are bodies by status, each again by what it shows. Error statuses that are not
+    here have the shared examples.
     """
 
     description: str = ""
     body: Named = field(default_factory=dict)
-    form: Named = field(default_factory=dict)
+    form: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     answers: dict[int, Named] = field(default_factory=dict)
 
@@ -42,7 +44,6 @@ def error(sentence: str, detail: str | None = None, **more: Any) -> dict[str, An
     return {"error": sentence, **({"detail": detail} if detail else {}), **more}
 
 
-_REQUIRED: Final = error("This field is required.")
 ERRORS: Final[dict[int, Named]] = {
     400: {
         "Not an object": error("The body must be a JSON object."),

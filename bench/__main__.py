@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 ALL = ("bare", "engine", "canvas", "docx", "teams", "sync", "async", "memory", "mixed", "scale", "waiting")
 _ENGINES = {"canvas": canvas.measure_canvas, "docx": word.measure_docx, "teams": teams.measure_teams}
-_APART = {"scale": scale.measure_scale, "waiting": waiting.measure_waiting}
+_APART = {  # compared with nothing bare, and they start what they need themselves
+    "scale": scale.measure_scale,
+    "waiting": waiting.measure_waiting,
+}
 _LONG = {"memory", "mixed", "scale"}
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -54,6 +57,7 @@ def main() -> int:
     say(f"{results['machine']['cores']} cores, load average at the start {results['machine']['load_average']:.2f}")
     with BareCompiler(10_000_000) as first, BareCompiler(20_000_000) as second:
         _measure(wanted, [first, second], (1000, 10_000) if options.long else (500, 3000), results, say)
+    results |= {name: measure(say) for name, measure in _APART.items() if name in wanted}
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{dt.datetime.now():%Y%m%d-%H%M%S}.json"  # noqa: DTZ005 - a name for people
     file.write_text(json.dumps(results, indent=2) + "\n")
@@ -87,9 +91,6 @@ def _measure(
     if "mixed" in wanted:
         with _started(say) as app:  # anew, so that its first figures are of processes that have done nothing else
             results["mixed"] = measurements.measure_mixed(app, say)
-    for name, measure in _APART.items():  # they start what they need themselves
-        if name in wanted:
-            results[name] = measure(say)
 
 
 @contextlib.contextmanager

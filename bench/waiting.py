@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WAITERS = 200
 _SECONDS = 8.0
-_ROUNDS = 3
+_ROUNDS = 5
 _IDLE_SECONDS = 4.0
 _WARM_UP = 200
 _PAUSE = 0.005  # one client with a rest between its requests

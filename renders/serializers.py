@@ -54,7 +54,12 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
     webhook_url = WebAddressField(
         required=False, allow_null=True, max_length=2000, help_text="Told when the render has ended."
     )
-    filename_pattern = TextField(required=False, allow_null=True, max_length=300)
+    filename_pattern = TextField(
+        required=False,
+        allow_null=True,
+        max_length=300,
+        help_text="Instead of the template's; written in the same way.",
+    )
     expires_in = StrictIntegerField(
         required=False,
         allow_null=True,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from automette.openapi_examples import API, ASSET_ID, CREATED_AT, FONT_ID, UPDATED_AT, Examples, error
+from automette.openapi_examples import API, ASSET_ID, CREATED_AT, FONT_ID, TEMPLATE_ID, UPDATED_AT, Examples, error
 
 _ASSET: Final[dict[str, Any]] = {
     "id": ASSET_ID,
@@ -46,7 +46,7 @@ EXAMPLES: Final = {
     ),
     "save_asset": Examples(
         description='Templates find it by its `name`: `image("images/logo.svg")` in Typst.',
-        form={"For every template": {"name": "images/logo.svg"}},
+        form={"name": "images/logo.svg", "template_id": TEMPLATE_ID},
         answers={
             200: {"Replaced": _ASSET},
             201: {"Created": _ASSET},
@@ -68,7 +68,6 @@ EXAMPLES: Final = {
     "list_fonts": Examples(answers={200: {"Oldest first": [_FONT]}}),
     "add_font": Examples(
         description="Text is set in it before it is kept, so a file that cannot be used is refused.",
-        form={"A font": {}},
         answers={
             200: {"Known already": _FONT},
             201: {"Created": _FONT},

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from automette.openapi_examples import API, CREATED_AT, TEMPLATE_ID, UPDATED_AT, Examples, error
+from automette.openapi_examples import API, CREATED_AT, PROJECT_ID, TEMPLATE_ID, UPDATED_AT, Examples, error
 from templates_app.playground import SOURCE
 
 _SELF: Final = f"{API}/templates/{TEMPLATE_ID}"
@@ -29,6 +29,12 @@ _NOT_COMPILABLE: Final = error(
     "source: line 1, column 3: unclosed delimiter",
     diagnostics=[{"file": None, "line": 1, "column": 3, "message": "unclosed delimiter", "hint": None}],
 )
+_FORM: Final = {
+    "name": "Greeting",
+    "engine": "typst",
+    "project_id": PROJECT_ID,
+    "example_data": '{"name": "Ada"}',
+}
 _ID: Final = {"template_id": TEMPLATE_ID}
 
 EXAMPLES: Final = {
@@ -59,14 +65,14 @@ EXAMPLES: Final = {
                             "y": 60,
                             "width": 520,
                             "height": 80,
-                            "size": 48,
+                            "font_size": 48,
                             "color": "#ffffff",
                         },
                     ],
                 },
             },
         },
-        form={"A file": {"name": "Greeting", "engine": "typst"}},
+        form=_FORM,
         answers={
             201: {"Created": _WRITTEN},
             400: {"A field is missing": error("source: This field is required.")},
@@ -85,7 +91,7 @@ EXAMPLES: Final = {
             "A new source": {"source": SOURCE.replace("Hello", "Good evening")},
             "A new name": {"name": "Greeting", "filename_pattern": "{template}-{name}-{date}"},
         },
-        form={"Only the name": {"name": "Greeting"}},
+        form=_FORM,
         answers={
             200: {"Changed": {**_WRITTEN, "published_version": 2}},
             422: {

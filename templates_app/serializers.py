@@ -2,6 +2,7 @@ import re
 from typing import Any, Final
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -15,6 +16,10 @@ from templates_app.word_fields import MAX_FIELDS, TYPES
 
 _SLUG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _EXAMPLE_DATA: Final = "The data that the source is tried out with; default: its own defaults."
+_FILENAME: Final = (
+    "Of what is rendered: `{template}`, `{date}`, `{time}`, `{datetime}`, `{random}` and `{any_field}` are replaced; "
+    "empty: `{template}-{datetime}-{random}`."
+)
 _FILE: Final = (
     "`docx`: the Word file. `typst`: a zip, or its text. `canvas`: the document as JSON text. At most 10 MB."
 )
@@ -62,7 +67,7 @@ class TemplateCreateSerializer(serializers.Serializer[Any]):
     )
     project_id = TextField(required=False, max_length=25, help_text="Default: the team's default project.")
     slug = SlugField()
-    filename_pattern = TextField(required=False, allow_blank=True, max_length=300)
+    filename_pattern = TextField(required=False, allow_blank=True, max_length=300, help_text=_FILENAME)
     example_data = ObjectField(required=False, help_text=_EXAMPLE_DATA)
 
     def validate_engine(self, value: str) -> str:
@@ -79,7 +84,7 @@ class TemplateUpdateSerializer(serializers.Serializer[Any]):
     source = SourceField(required=False, trim_whitespace=False, help_text="Makes a new version.")  # type: ignore[assignment]
     project_id = TextField(required=False, max_length=25)
     slug = SlugField()
-    filename_pattern = TextField(required=False, allow_blank=True, max_length=300)
+    filename_pattern = TextField(required=False, allow_blank=True, max_length=300, help_text=_FILENAME)
     example_data = ObjectField(required=False, help_text=f"{_EXAMPLE_DATA} Default: that of the published version.")
     publish = StrictBooleanField(
         required=False, default=True, help_text="false: renders go on with the version that they use."
@@ -104,11 +109,13 @@ class FieldDefinitionSerializer(serializers.Serializer[Any]):
     example = TextField(required=False, allow_blank=True, max_length=1000, trim_whitespace=False)
 
 
-@extend_schema_field({"type": "string", "contentMediaType": "application/json"})
+@extend_schema_field(OpenApiTypes.STR)
 class FieldDefinitionsField(serializers.Field[Any, Any, Any, Any]):
-    """The fields as the text of a JSON array: a form has no arrays."""
+    """The fields as the text of a JSON array: a form has no arrays. Forms send what is not filled in as empty."""
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        if data == "":
+            return []
         try:
             value = read_json(data.encode()) if isinstance(data, str) else data
             write_json(value, field="fields")
@@ -122,7 +129,7 @@ class FieldDefinitionsField(serializers.Field[Any, Any, Any, Any]):
         return [dict(definition) for definition in definitions.validated_data]
 
 
-@extend_schema_field({"type": "string", "contentMediaType": "application/json"})
+@extend_schema_field(OpenApiTypes.STR)
 class ObjectTextField(serializers.Field[Any, Any, Any, Any]):
     """The text of a JSON object: a form has no objects."""
 
@@ -150,7 +157,7 @@ class TemplateUploadSerializer(serializers.Serializer[Any]):
     file = UploadField(help_text=_FILE)
     project_id = TextField(required=False, max_length=25, help_text="Default: the team's default project.")
     slug = SlugField()
-    filename_pattern = TextField(required=False, allow_blank=True, max_length=300)
+    filename_pattern = TextField(required=False, allow_blank=True, max_length=300, help_text=_FILENAME)
     example_data = ObjectTextField(required=False, help_text=_EXAMPLE_DATA)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

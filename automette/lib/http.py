@@ -83,8 +83,11 @@ def parse(serializer_class: type[S], request: Request) -> dict[str, Any]:
 
 
 def parse_query(serializer_class: type[S], request: Request) -> dict[str, Any]:
-    """Return the validated query parameters; raise InvalidValueError (422)."""
+    """Return the validated query parameters; raise InvalidValueError (422), also for one that is there twice."""
     serializer = serializer_class(data=request.query_params.dict())
+    for name, values in request.query_params.lists():
+        if name in serializer.fields and len(values) > 1:
+            raise InvalidValueError(f"{name}: Is given more than once.")
     if serializer.is_valid():
         return dict(serializer.validated_data)
     message, detail = _sentences(list(_flatten(serializer.errors)))

@@ -124,13 +124,28 @@ def test_page_loads_nothing_from_elsewhere(page, path):
 
 
 def test_every_asset_of_the_docs_page_is_served_by_us(page):
-    client, (text, addresses) = Client(), page("/docs")
+    client, (_, addresses) = Client(), page("/docs")
     assets = [address for address in addresses if address.startswith("/static/")]
     assert len(assets) >= 3
     for address in assets:
         with contextlib.closing(client.get(address)) as answer:
             assert answer.status_code == 200, address
-    assert "/api/v1/openapi.json" in text
+    script = client.get("/docs?script=").content.decode()
+    assert "/docs?script=" in addresses
+    assert 'url: "/api/v1/openapi.json"' in script
+    assert '"validatorUrl": null' in script  # else Swagger UI shows a picture from another server
+    assert re.findall(r"https?://", script) == []
+
+
+def test_docs_page_may_load_nothing_from_elsewhere_and_stand_in_no_frame(page):
+    answer = Client().get("/docs")
+    assert answer.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert re.findall(r"<script(?![^>]*\bsrc=)", answer.content.decode()) == []
+    assert "Set-Cookie" not in answer.headers
 
 
 def test_home_page_links_to_everything_and_every_link_works(page):

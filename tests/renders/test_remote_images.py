@@ -1,18 +1,20 @@
 """Images by address, through the whole application: fetched by the worker, refused where they must be."""
 
 import io
+import json
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 from PIL import Image
 
-from tests.api.uploading import upload
-from tests.conftest import wait_until
 from tests.docx.word_files import word_file
+from tests.hostile.application import Application, Caller, content_of, running
 
+OWN_REDIS_DATABASE = 11
 LOCAL = {"OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8", "OUTBOUND_ALLOW_HTTP": "true"}
 
 
@@ -53,73 +55,65 @@ def pictures():
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def application(test_environment, tmp_path_factory) -> Iterator[Application]:
+    """Its worker may call this machine."""
+    with running(tmp_path_factory.mktemp("remote-images"), OWN_REDIS_DATABASE, **LOCAL) as found:
+        yield found
+
+
 @pytest.fixture
-def worker(processes):
-    """A worker that may call this machine."""
-    return processes.worker(**LOCAL)
+def caller(application) -> Caller:
+    return application.caller()
 
 
 def card(*sources) -> dict:
-    box = {"y": 0, "width": 10, "height": 10}
-    layers = [{"type": "image", "x": 10 * place, **box, "src": src} for place, src in enumerate(sources)]
+    """Pictures in a row; what they show comes with the data, since a template is compiled when it is created."""
+    box = {"y": 0, "width": 10, "height": 10, "src": ""}
+    layers = [{"type": "image", "x": 10 * place, **box, "field": f"p{place}"} for place in range(len(sources))]
     return {"width": 10 * len(sources), "height": 10, "layers": layers}
 
 
-def template(api, document) -> str:
-    return api.template(document, engine="canvas")
+def shown(caller, template_id, *sources, **more) -> requests.Response:
+    return caller.render(template_id, data={f"p{place}": source for place, source in enumerate(sources)}, **more)
 
 
-def finished(api, template_id, **more) -> dict:
-    answer = api.post("/api/v1/renders", {"template_id": template_id, **more})
-    assert answer.status_code == 202, answer.content
-    address = f"/api/v1/renders/{answer.json()['id']}"
-    return wait_until(lambda: (found := api.get(address).json())["status"] in {"completed", "failed"} and found, 60)
-
-
-def picture(api, render) -> Image.Image:
-    content = b"".join(api.get(f"/renders/{render['id']}.{render['format']}").streaming_content)
-    return Image.open(io.BytesIO(content)).convert("RGB")
-
-
-def test_addresses_are_fetched_once_and_drawn(api, worker, pictures):
-    made = template(api, card(f"{pictures.base}/red.png", f"{pictures.base}/moved.png", f"{pictures.base}/red.png"))
+def test_addresses_are_fetched_once_and_drawn(caller, pictures):
+    sources = [f"{pictures.base}/{name}.png" for name in ("red", "moved", "red")]
+    template = caller.template(card(*sources))
     for _ in range(2):
-        render = finished(api, made)
-        assert render["status"] == "completed", render["error"]
-        drawn = picture(api, render)
+        drawn = Image.open(io.BytesIO(content_of(shown(caller, template, *sources)))).convert("RGB")
         assert [drawn.getpixel((x, 5)) for x in (5, 15, 25)] == [(255, 0, 0), (0, 255, 0), (255, 0, 0)]
     assert pictures.seen == {"/red.png": 1, "/moved.png": 1, "/green.png": 1}
 
 
-def test_teams_do_not_share_what_was_fetched(api, other_api, worker, pictures):
-    for each in (api, other_api):
-        assert finished(each, template(each, card(f"{pictures.base}/red.png")))["status"] == "completed"
+def test_teams_do_not_share_what_was_fetched(application, pictures):
+    for each in (application.caller(), application.caller()):
+        assert content_of(shown(each, each.template(card("x")), f"{pictures.base}/red.png"))
     assert pictures.seen == {"/red.png": 2}
 
 
-def test_what_cannot_be_fetched_fails_the_render_and_names_the_layer(api, worker, pictures):
-    before = api.credits()
-    made = template(api, card(f"{pictures.base}/red.png", f"{pictures.base}/gone.png"))
-    render = finished(api, made)
-    assert render["status"] == "failed"
-    assert render["error"] == "layer 2 (image): src could not be fetched: the server answered 404"
-    assert api.credits() == before
+def test_what_cannot_be_fetched_fails_the_render_and_names_the_layer(caller, pictures):
+    before = caller.credits()
+    answer = shown(caller, caller.template(card("a", "b")), f"{pictures.base}/red.png", f"{pictures.base}/gone.png")
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "layer 2 (image): src could not be fetched: the server answered 404"
+    assert caller.credits() == before
 
 
-def test_word_documents_show_images_by_address(api, worker, pictures):
-    answer = upload(api, word_file("before", "{{ photo|image(20) }}", "after"))
-    assert answer.status_code == 201, answer.content
-    data = {"photo": f"{pictures.base}/green.png"}
-    render = finished(api, answer.json()["id"], data=data, formats=["docx"])
-    assert render["status"] == "completed", render["error"]
+def test_word_documents_show_images_by_address(caller, pictures):
+    template = caller.word(word_file("before", "{{ photo|image(20) }}", "after"))
+    answer = caller.render(template, data={"photo": f"{pictures.base}/green.png"}, formats=["docx"])
+    assert answer.json()["status"] == "completed", answer.text
     assert pictures.seen == {"/green.png": 1}
 
 
 def test_the_own_network_is_not_reached_unless_the_operator_allows_it(api, server, pictures):
     before = api.credits()
+    template = api.template(json.dumps(card("a")), engine="canvas")
     port = pictures.server_port
     for address in (f"https://127.0.0.1:{port}/red.png", "https://169.254.169.254/latest", "https://[::1]/red.png"):
-        status, body = api.render(template(api, card(address)))
+        status, body = api.render(template, data={"p0": address})
         assert status == 422
         assert body["error"].startswith("layer 1 (image): src could not be fetched: "), body
     assert pictures.seen == {}
