@@ -266,8 +266,10 @@ def test_options_reach_the_engine(api, server):
     assert (status, body["error"].split(";")[0]) == (422, 'option "ppi" does not exist for pdf')
 
 
-def test_many_word_renders_do_not_delay_other_engines(api, other_api, letter, wait):
+def test_many_word_renders_do_not_delay_other_engines(new_api, other_api, wait):
     """In one queue none of them would still wait when a later render is completed."""
+    api = new_api(credits=300)
+    letter = upload(api, LETTER).json()["id"]
     for number in range(200):
         body = {"template_id": letter, "data": {"name": str(number)}, "formats": ["docx"]}
         assert api.post("/api/v1/renders", body).status_code == 202

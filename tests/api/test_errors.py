@@ -51,7 +51,7 @@ def test_unknown_path_outside_of_the_api_is_one_line_of_text(api):
         ("DELETE", "/api/v1/renders", "GET, POST, HEAD, OPTIONS"),
         ("PUT", "/api/v1/templates", "GET, POST, HEAD, OPTIONS"),
         ("POST", "/api/v1/credits", "GET, HEAD, OPTIONS"),
-        ("POST", f"/api/v1/renders/c{'0' * 24}", "GET, HEAD, OPTIONS"),
+        ("POST", f"/api/v1/renders/c{'0' * 24}", "GET, DELETE, HEAD, OPTIONS"),
         ("TRACE", "/api/v1/renders", "GET, POST, HEAD, OPTIONS"),
         ("BREW", "/api/v1/renders", "GET, POST, HEAD, OPTIONS"),
     ],

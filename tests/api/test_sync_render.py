@@ -116,7 +116,10 @@ def test_failed_async_render_tells_the_same_later(api, wait):
             'option "pdf_standard" is not known for png; known options are page, ppi, strict_fonts, timestamp',
         ),
         ({"page": 7}, 'option "page" is 7, but the document has one page'),
-        ({"nonsense": 1}, 'option "nonsense" is not known for png; known options are page, ppi, strict_fonts, timestamp'),
+        (
+            {"nonsense": 1},
+            'option "nonsense" is not known for png; known options are page, ppi, strict_fonts, timestamp',
+        ),
     ],
 )
 def test_bad_option_fails_the_render_with_a_sentence(api, options, message):
