@@ -1,7 +1,7 @@
 """A page of renders or jobs costs a page, whoever asks for what, planned once and for all teams."""
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from automette.lib.pagination import NEWEST_FIRST
 from renders.models import Job, Render
@@ -69,7 +69,11 @@ def test_every_page_of_jobs_reads_a_page_of_the_table(api, other_api, crowd):
 
 
 def test_the_primary_keys_order_would_read_the_table(other_api, crowd):
-    """The control: asked for in the order of the primary key, the few are looked for among all."""
+    """The control: in the order of the primary key the few are looked for among all, where the planner thinks that
+    this spares it the sorting. What it thinks depends on the other rows of the table, so here it may not sort."""
     rows = other_api.team.renders.kept().filter(status="failed")
-    assert blocks_read(rows.order_by(NEWEST_FIRST)[:21]) < A_PAGE
-    assert blocks_read(rows.order_by("-pk")[:21]) > 10 * A_PAGE
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute("SET LOCAL enable_incremental_sort = off")
+        assert blocks_read(rows.order_by(NEWEST_FIRST)[:21]) < A_PAGE
+        assert blocks_read(rows.order_by("-pk")[:21]) > 10 * A_PAGE
