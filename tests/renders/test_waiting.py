@@ -1,7 +1,9 @@
 """Callers that wait for their documents hold a thread each, but no connection to the database."""
 
+import os
 import signal
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -9,6 +11,7 @@ from django.db import connection
 
 from tests.conftest import is_ready, wait_until
 
+OWN_REDIS_DATABASE = 12  # no other worker is to take what waits here
 WAITERS = 60
 POOL = 16
 
@@ -16,8 +19,10 @@ POOL = 16
 @pytest.fixture
 def application(processes):
     """A web process and a worker that the test may stop; PostgreSQL knows their connections by name."""
-    base = processes.web(PGAPPNAME="waiting web", DATABASE_POOL_SIZE=str(POOL), SYNC_WAITERS_PER_TEAM="0")
-    worker = processes.worker(PGAPPNAME="waiting worker")
+    own = {"REDIS_URL": urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{OWN_REDIS_DATABASE}").geturl()}
+    limits = {"DATABASE_POOL_SIZE": str(POOL), "SYNC_WAITERS_PER_TEAM": "0"}
+    base = processes.web(PGAPPNAME="waiting web", **limits, **own)
+    worker = processes.worker(PGAPPNAME="waiting worker", **own)
     wait_until(lambda: is_ready(base), 60)
     return base, worker
 
