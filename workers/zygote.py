@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import time
+import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,13 @@ def main(control_descriptor: int, service: int, *, follow_thread: bool) -> None:
             return
     settings = json.loads(control.recv(MAX_CONTROL_BYTES))
     zygote = Zygote(control, settings)
+    status = 1
     try:
         zygote.run()
+        status = 0
+    except Exception:  # noqa: BLE001 - told as Python would, which is not asked again
+        traceback.print_exc()
     finally:
         zygote.end()
+        # the handlers that engines register for the end are not run: LibreOffice would write its profile anew
+        os._exit(status)

@@ -137,7 +137,8 @@ class ZygoteProcess:
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _PROGRAM, *arguments],
-                env=_ENVIRONMENT,
+                # an engine may write here at any time (LibreOffice does a second late): it goes with the rest
+                env={**_ENVIRONMENT, "TMPDIR": str(self.runtime.path)},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), self.runtime.lock),

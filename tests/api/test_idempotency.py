@@ -28,6 +28,7 @@ from tests.api.idempotent_sending import (
     send_render,
     send_template,
 )
+from tests.conftest import wait_until
 
 pytestmark = pytest.mark.usefixtures("server")  # templates and fonts wait for a worker to look at them
 OTHER_BODY = (
@@ -213,7 +214,9 @@ def test_resource_that_was_changed_or_deleted_since_is_told_as_it_was(api):
 
 def test_repeat_of_a_render_that_was_deleted_makes_no_second_one(api):
     first = send_render(api)
-    Render.objects.filter(pk=first.json()["id"]).delete()
+    render = Render.objects.filter(pk=first.json()["id"])
+    wait_until(lambda: render.filter(status="completed").exists())  # its files come with that
+    render.delete()
     again = send_render(api)
     assert (again.status_code, again.json(), is_replay(again)) == (404, {"error": "Not found."}, False)
     assert (api.team.renders.count(), api.team.jobs.count(), api.credits()) == (0, 1, 99)

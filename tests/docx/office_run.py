@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def main() -> None:
     for name in (ROOT, SCRATCH):
         (folder / name).mkdir()
     sources = [Path(request["source"]).read_bytes() for request in job["requests"]]
+    tempfile.tempdir = str(folder)  # as in the zygote, what LibreOffice writes late lies where it is removed
     engine, needs = DocxEngine(""), DocxEngine.needs()
     uid = UID if os.geteuid() == 0 and job["confined"] else None
     if uid is not None:
@@ -85,3 +87,5 @@ def main() -> None:
 
 
 main()
+sys.stdout.flush()
+os._exit(0)  # as the zygote ends: LibreOffice would write its profile anew
