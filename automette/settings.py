@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "accounts",
     "credits",
+    "webhooks",
     "templates_app",
     "renders",
 ]
@@ -102,7 +103,7 @@ DATABASES = {
 
 # --- broker: a doorbell. Every setting here serves one rule: losing Redis may delay a render, never lose it.
 REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
-QUEUES = ("interactive", "async", "docx", "bulk")
+QUEUES = ("interactive", "async", "docx", "bulk", "webhooks")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = f"automette.lib.wakeup.PublishingBackend+{REDIS_URL}"
 CELERY_RESULT_EXPIRES = 60
