@@ -64,6 +64,10 @@ _EVERYWHERE: Final = {
     "500": {"description": "Something went wrong on our side; it is safe to try again.", "content": _ERROR},
     "503": {"description": "A part of this server is away for the moment; try again.", "content": _ERROR},
 }
+LONGEST_REQUEST_LINE: Final = 8190
+_TOO_LONG: Final = {
+    "description": f"The request line has more than {LONGEST_REQUEST_LINE:,} characters; the answer is not JSON."
+}
 
 
 def complete(
@@ -129,7 +133,14 @@ def _complete(operation: dict[str, Any], examples: Examples) -> None:
         answers.setdefault(status, json.loads(json.dumps(answer)))
     for status, answer in answers.items():
         _complete_answer(int(status), answer, examples)
+    if any(map(_may_be_long, operation.get("parameters", ()))):
+        answers["414"] = dict(_TOO_LONG)
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _may_be_long(parameter: dict[str, Any]) -> bool:
+    """Whether it is a text that the request line may have no room for; a character takes up to 12 there."""
+    return parameter["in"] == "query" and 12 * parameter["schema"].get("maxLength", 0) > LONGEST_REQUEST_LINE
 
 
 def _fill_form(schema: dict[str, Any], examples: Examples) -> None:

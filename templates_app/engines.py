@@ -22,7 +22,7 @@ _pools: dict[str, EnginePool] = {}
 _background: dict[str, threading.BoundedSemaphore] = {}
 
 # LibreOffice begins with 270 MB and gains one to three with every conversion.
-_WORD_MAX_JOBS: Final = 200
+_WORD_MAX_JOBS: Final = 100
 _WORD_MAX_RSS_BYTES: Final = 600 << 20
 
 

@@ -21,6 +21,7 @@ from tests.conftest import ROOT, Processes, is_ready, wait_until
 
 OF_EACH = 4
 ACCEPTED = ["2xx", "3xx", "401", "402", "403", "404", "409", "422", "425", "429"]
+REFUSED = ["400", "401", "403", "404", "405", "406", "409", "414", "415", "422", "428", "429"]
 SECONDS = int(os.environ.get("SECONDS", "300"))
 FONTS = [path.read_bytes() for path in sorted(Path(rendercv_fonts.__file__).parent.glob("Lato/*.ttf"))[:OF_EACH]]
 CANVAS = {"width": 20, "height": 20, "layers": [{"type": "rect", "x": 0, "y": 0, "width": 20, "height": 20}]}
@@ -94,6 +95,7 @@ def configuration(teams, ids: dict[str, list[str]], folder: Path) -> Path:
         lines += [f"[dictionaries.{name}]", f"values = {json.dumps([*values, new_id()])}"]
     # Whether a source compiles, a cursor is known or a credit is left, no schema can say.
     lines += ["[checks.positive_data_acceptance]", f"expected-statuses = {json.dumps(ACCEPTED)}"]
+    lines += ["[checks.negative_data_rejection]", f"expected-statuses = {json.dumps(REFUSED)}"]
     lines += ["[parameters]"]
     for name in ids:
         lines += [f'"path.{name}" = {{ dictionary = "{name}", probability = 0.8 }}']
