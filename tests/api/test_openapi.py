@@ -47,10 +47,13 @@ def test_every_operation_has_a_summary_an_id_and_its_error_answers(document):
     assert lacking == []
 
 
+NOT_OURS = "414"  # the web server's answer to a request line that is too long, and no JSON
+
+
 def test_errors_are_described_as_an_object_with_a_sentence(document):
     for method, path, operation in operations(document):
         for status, answer in operation["responses"].items():
-            if status.startswith("4"):
+            if status.startswith("4") and status != NOT_OURS:
                 reference = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
                 schema = document["components"]["schemas"][reference]
                 assert "error" in schema["required"], (method, path, status)

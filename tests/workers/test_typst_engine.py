@@ -1,5 +1,6 @@
 """What a Typst template gets and what comes out, through a real confined child."""
 
+import contextlib
 import json
 import re
 import zlib
@@ -219,9 +220,13 @@ def test_function_calls_need_no_new_stack(pool):
     pool.render("stack", RenderJob(source="warm"))
     before = _page_faults(pool)
     pool.render("stack", RenderJob(source=source))
-    assert _page_faults(pool) - before < calls / 2
+    after = _page_faults(pool)
+    assert sum(faults - before.get(pid, 0) for pid, faults in after.items()) < calls / 2
 
 
-def _page_faults(pool) -> int:
-    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pool.status()["child_pids"]]
-    return sum(int(stat.rpartition(")")[2].split()[7]) for stat in stats)
+def _page_faults(pool) -> dict[int, int]:
+    faults = {}
+    for pid in pool.status()["child_pids"]:
+        with contextlib.suppress(FileNotFoundError):  # a child of other tests that had done enough
+            faults[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+    return faults
