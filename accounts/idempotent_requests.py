@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import ApiRequest
 from accounts.idempotency import FirstAnswer, RequestKey, answering, once
+from automette.lib.encryption import decrypt, encrypt
 from automette.lib.errors import InvalidValueError, MalformedRequestError
 from automette.lib.uploads import Upload
 
@@ -39,26 +40,43 @@ def idempotent(post: Callable[..., Response]) -> Callable[..., Response]:
     What it creates must be created in an `accounts.idempotency.creating` block, and its answers must be 2xx:
     refusals are raised.
     """
+    return _repeatable(post, keep=_as_it_is, read=_as_it_is)
+
+
+def idempotent_secret(post: Callable[..., Response]) -> Callable[..., Response]:
+    """As `idempotent`, for answers that show a secret this once: they are kept encrypted."""
+    return _repeatable(post, keep=encrypt, read=decrypt)
+
+
+def _repeatable(
+    post: Callable[..., Response], *, keep: Callable[[str, str], str], read: Callable[[str, str], str]
+) -> Callable[..., Response]:
+    """`keep` and `read` take an answer's text, and a text that is another one for every row."""
 
     @functools.wraps(post)
     def answer(view: Any, request: ApiRequest, **ids: str) -> Response:
         key = request_key(request)
         if key is None:
             return post(view, request, **ids)
+        row = f"{key.team_id} {key.route} {key.key}"
 
         def create() -> Response:
             with answering(key) as attempt:
                 response = post(view, request, **ids)
-                attempt.remember(status=response.status_code, body=JSONRenderer().render(response.data).decode())
+                body = JSONRenderer().render(response.data).decode()
+                attempt.remember(status=response.status_code, body=keep(body, row))
                 return response
 
-        return once(key, create, _replay)
+        def replay(first: FirstAnswer) -> Response:
+            return Response(json.loads(read(first.body, row)), first.status, headers=REPLAYED)
+
+        return once(key, create, replay)
 
     return answer
 
 
-def _replay(first: FirstAnswer) -> Response:
-    return Response(json.loads(first.body), first.status, headers=REPLAYED)
+def _as_it_is(text: str, row: str) -> str:
+    return text
 
 
 def _fingerprint(route: str, body: Any) -> str:
