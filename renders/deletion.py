@@ -15,6 +15,7 @@ from automette.lib import store
 from automette.lib.errors import NotFoundError
 from renders import retention, statements
 from renders.models import UPLOADS_END_AFTER, ObjectDeletion, Render, RenderFile
+from webhooks.retention import delete_events_of_render
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +39,9 @@ class Receipt:
 def delete_render(*, team: Team, actor: str, render_id: str) -> Receipt:
     """Delete a render's files and data; only a tombstone stays, which no caller sees.
 
-    One that is not finished is ended first and its credit given back; what its worker still brings is dropped, and
-    what it still stores is deleted. Raises NotFoundError, also for a repeat.
+    One that is not finished is ended first and its credit given back, and nobody is told of that end; what its worker
+    still brings is dropped, and what it still stores is deleted. What webhooks had told of it, and whom, is deleted
+    too; a call that is under way is not taken back. Raises NotFoundError, also for a repeat.
     """
     with transaction.atomic():
         render = team.renders.kept().select_for_update().filter(pk=render_id).first()
@@ -51,6 +53,7 @@ def delete_render(*, team: Team, actor: str, render_id: str) -> Receipt:
         deletions = _delete_later(render, {file.key for file in files})
         RenderFile.objects.filter(render=render).delete()
         deleted_at = _erase(render)
+        delete_events_of_render(render.id)
         detail = {"status": render.status, "formats": render.all_formats}
         record_audit(team=team, action="render.deleted", actor=actor, subject=render.id, detail=detail)
     return Receipt(render.id, render.status, deleted_at, files, files_deleted=_delete_now(deletions))

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -27,29 +27,40 @@ _STORE_CLOCK_SECONDS: Final = 1.0  # signatures count in whole seconds of the st
 _CLEAN_BATCH: Final = 500
 
 
-def execute_render(render_id: str) -> list[Released]:
+class ToRing(NamedTuple):
+    """What is to be rung for after a worker is done with a render.
+
+    A throttled render of its team that comes in its place, if any, and the deliveries that tell of its end.
+    """
+
+    renders: list[Released]
+    delivery_ids: list[str]
+
+
+def execute_render(render_id: str) -> ToRing:
     """Bring a pending render to its end. A repeat call finds nothing to claim and does nothing.
 
     A fault of the template or a limit ends the render as failed and gives the credit back; a fault of ours gives
-    the render back for another attempt. Returns what is to be rung for in its place: a throttled render, if any.
+    the render back for another attempt. The caller rings for what is returned; if it cannot, the sweeper does.
     """
     asked = time.monotonic()
     taken = statements.claim(render_id, lease_seconds=settings.LEASE_SECONDS)
     if taken is None:
-        return []
+        return ToRing([], [])
     with keeper.holding(taken, since=asked):
         try:
             with counters.attempt(taken.engine):
                 document = _render(taken)
                 files = [_store(taken, file) for file in document.files]
         except RenderError as error:
-            _end_badly(taken, message=error.message, code=error.code, retry=error.retry)
+            delivery_ids = _end_badly(taken, message=error.message, code=error.code, retry=error.retry)
         except store.StoreUnavailableError as error:
             log.warning("store_unavailable", render_id=render_id, error=str(error))
-            _end_badly(taken, message="The file store was not reachable.", code="internal", retry=True)
+            message = "The file store was not reachable."
+            delivery_ids = _end_badly(taken, message=message, code="internal", retry=True)
         else:
-            _finish(taken, document, files)
-    return _release_next(taken)
+            delivery_ids = _finish(taken, document, files)
+    return ToRing(_release_next(taken), delivery_ids)
 
 
 def _release_next(taken: Claim) -> list[Released]:
@@ -83,24 +94,28 @@ def _store(taken: Claim, file: RenderedFile) -> StoredFile:
     )
 
 
-def _finish(taken: Claim, document: RenderedDocument, files: list[StoredFile]) -> None:
+def _finish(taken: Claim, document: RenderedDocument, files: list[StoredFile]) -> list[str]:
     report = {
         "warnings": list(document.warnings),
         "fonts_asked": list(document.fonts_asked),
         "fonts_used": list(document.fonts_used),
         "pdf_standards": list(document.standards),
     }
-    if not statements.complete(taken, files=files, pages=document.pages, report=report):
+    ended = statements.complete(taken, files=files, pages=document.pages, report=report)
+    if ended is None:
         log.warning("result_superseded", render_id=taken.render_id, attempt=taken.attempt)
+        return []
+    return ended.delivery_ids
 
 
-def _end_badly(taken: Claim, *, message: str, code: str, retry: bool) -> None:
+def _end_badly(taken: Claim, *, message: str, code: str, retry: bool) -> list[str]:
     if retry and taken.attempt < MAX_ATTEMPTS:
         statements.give_back(taken, pause_seconds=_PAUSE_SECONDS * taken.attempt)
         log.warning("render_given_back", render_id=taken.render_id, attempt=taken.attempt, code=code)
-        return
-    statements.fail(taken.render_id, attempt=taken.attempt, error=message, code=code)
+        return []
+    ended = statements.fail(taken.render_id, attempt=taken.attempt, error=message, code=code)
     log.info("render_failed", render_id=taken.render_id, code=code)
+    return ended.delivery_ids if ended else []
 
 
 def delete_superseded_files() -> None:

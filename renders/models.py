@@ -235,22 +235,20 @@ class Render(models.Model):
 
     @property
     def self_url(self) -> str:
-        return f"{settings.PUBLIC_URL}/api/v1/renders/{self.id}"
+        return _self_url(self.id)
 
     @property
     def url(self) -> str | None:
         """Where the finished file is: for everybody, or through the API with a key."""
-        if self.visibility == self.Visibility.SECURE and self.has_files:
-            return f"{self.self_url}?download=true"
-        return self.url_of(self.format)
+        if not self.has_files:
+            return None
+        return main_url(render_id=self.id, visibility=self.visibility, format=self.format)
 
     def url_of(self, format: str) -> str | None:  # noqa: A002 (the API's word)
         """Where the finished file of this format is."""
         if not self.has_files:
             return None
-        if self.visibility == self.Visibility.SECURE:
-            return f"{self.self_url}?download=true&format={format}"
-        return f"{settings.CDN_BASE_URL}/renders/{self.id}.{format}"
+        return format_url(render_id=self.id, visibility=self.visibility, format=format)
 
     @property
     def all_formats(self) -> list[str]:
@@ -326,3 +324,21 @@ def object_key(*, render_id: str, visibility: str, extension: str, attempt: int)
     if visibility == Render.Visibility.PUBLIC:
         return f"renders/{render_id}.{extension}"
     return f"secure/{render_id}-{attempt}.{extension}"
+
+
+def main_url(*, render_id: str, visibility: str, format: str) -> str:  # noqa: A002 (the API's word)
+    """Return where the file of a completed render's main format is."""
+    if visibility == Render.Visibility.SECURE:
+        return f"{_self_url(render_id)}?download=true"
+    return format_url(render_id=render_id, visibility=visibility, format=format)
+
+
+def format_url(*, render_id: str, visibility: str, format: str) -> str:  # noqa: A002 (the API's word)
+    """Return where a completed render's file of this format is."""
+    if visibility == Render.Visibility.SECURE:
+        return f"{_self_url(render_id)}?download=true&format={format}"
+    return f"{settings.CDN_BASE_URL}/renders/{render_id}.{format}"
+
+
+def _self_url(render_id: str) -> str:
+    return f"{settings.PUBLIC_URL}/api/v1/renders/{render_id}"

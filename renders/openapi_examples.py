@@ -47,6 +47,30 @@ _DETAIL: Final = {
     "pages": 1,
     "report": {"fonts": [], "warnings": []},
 }
+_TOLD: Final = {
+    **_DETAIL,
+    "webhook_url": "https://example.com/hooks/documents",
+    "webhook_deliveries": [
+        {
+            "id": "cmi1example0attempt000001",
+            "event_id": f"evt_render_{RENDER_ID}",
+            "source": "render_webhook",
+            "http_status": 503,
+            "success": False,
+            "error": "The receiver answered 503.",
+            "created_at": CREATED_AT,
+        },
+        {
+            "id": "cmi1example0attempt000002",
+            "event_id": f"evt_render_{RENDER_ID}",
+            "source": "render_webhook",
+            "http_status": 200,
+            "success": True,
+            "error": None,
+            "created_at": UPDATED_AT,
+        },
+    ],
+}
 _LIST_ITEM: Final = {**{key: value for key, value in _CREATED.items() if key != "data"}, "error": None}
 _JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,
@@ -89,6 +113,7 @@ EXAMPLES: Final = {
             },
             422: {
                 "A value is not allowed": error("visibility: Must be one of: public, secure."),
+                "No address for a webhook": error("webhook_url: Must begin with https://."),
                 "The render failed": error("error: cannot divide by zero", id=RENDER_ID, self=_SELF, status="failed"),
             },
             429: {
@@ -113,7 +138,7 @@ EXAMPLES: Final = {
         "file; this page cannot follow it there, a browser or `curl -L` can.",
         parameters={"render_id": RENDER_ID},
         answers={
-            200: {"Completed": _DETAIL},
+            200: {"Completed": _DETAIL, "Told to a webhook": _TOLD},
             422: {"Unknown format": error("format: Must be one of: pdf, png, svg, jpg, webp, docx.")},
         },
     ),

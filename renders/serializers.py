@@ -1,9 +1,12 @@
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS
+from automette.lib.outbound import OutboundError
+from automette.lib.outbound.urls import parse_url
 from automette.lib.serializer_fields import (
     AnyJSONField,
     ObjectField,
@@ -15,6 +18,7 @@ from automette.lib.serializer_fields import (
 )
 from automette.openapi import ErrorSerializer
 from renders.models import Render, RenderFile
+from webhooks.models import Attempt
 
 _ALL_FORMATS = ["pdf", "png", "svg", "jpg", "webp", "docx"]
 
@@ -77,8 +81,14 @@ class RenderCreateSerializer(serializers.Serializer[Any]):
         return fields
 
     def validate_webhook_url(self, value: str | None) -> str | None:
-        if value is not None and not value.startswith("https://"):
+        if value is None:
+            return None
+        if not value.startswith(("https://", "http://") if settings.OUTBOUND_ALLOW_HTTP else "https://"):
             raise serializers.ValidationError("Must begin with https://.")
+        try:
+            parse_url(value)
+        except OutboundError as error:
+            raise serializers.ValidationError(error.message) from error
         return value
 
 
@@ -186,23 +196,39 @@ class RenderRefusedSerializer(ErrorSerializer):
     status = serializers.CharField(required=False, help_text="`failed`.")
 
 
-class WebhookDeliverySerializer(serializers.Serializer[Any]):
+class WebhookDeliverySerializer(serializers.ModelSerializer[Attempt]):
     """One attempt to tell a receiver of the render's end."""
 
-    id = serializers.CharField()
-    event_id = serializers.CharField()
-    source = serializers.ChoiceField(choices=["render_webhook", "global_webhook"])  # type: ignore[assignment]
-    http_status = serializers.IntegerField(allow_null=True)
-    success = serializers.BooleanField()
-    error = serializers.CharField(allow_null=True)
-    created_at = TimestampField()
+    event_id = serializers.CharField(
+        source="delivery.event_id", read_only=True, help_text="The same for every attempt."
+    )
+    source = serializers.SerializerMethodField(  # type: ignore[assignment]  # the metaclass takes it off the class
+        help_text="`render_webhook`: the render's `webhook_url`; `global_webhook`: a subscription of the team."
+    )
+    http_status = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="null while it is under way, and where no answer came."
+    )
+    success = serializers.BooleanField(read_only=True, help_text="Whether a status of 200 to 299 came in time.")
+    created_at = TimestampField(read_only=True)
+
+    class Meta:
+        model = Attempt
+        fields = ["id", "event_id", "source", "http_status", "success", "error", "created_at"]
+        read_only_fields: Any = fields
+
+    @extend_schema_field({"type": "string", "enum": ["render_webhook", "global_webhook"]})
+    def get_source(self, attempt: Attempt) -> str:
+        return "render_webhook" if attempt.delivery.subscription_id is None else "global_webhook"
 
 
 class RenderSerializer(RenderCreatedSerializer):
     """A render with all that is known of it."""
 
     report = ObjectField(read_only=True, help_text="What the engine noticed: warnings, fonts asked for and used.")
-    webhook_deliveries = serializers.SerializerMethodField()
+    webhook_deliveries = serializers.SerializerMethodField(
+        help_text="Every attempt to tell `webhook_url` and the team's subscriptions of its end, the oldest first; "
+        "null before the first one."
+    )
 
     class Meta(RenderCreatedSerializer.Meta):
         fields = [
@@ -216,8 +242,12 @@ class RenderSerializer(RenderCreatedSerializer):
         read_only_fields: Any = fields
 
     @extend_schema_field(WebhookDeliverySerializer(many=True, allow_null=True))
-    def get_webhook_deliveries(self, render: Render) -> None:
-        return None
+    def get_webhook_deliveries(self, render: Render) -> list[dict[str, Any]] | None:
+        if not render.is_finished:  # nobody has been told yet: no query
+            return None
+        attempts = Attempt.objects.filter(delivery__event__render_id=render.id).select_related("delivery")
+        told = WebhookDeliverySerializer(attempts.order_by("created_at", "id"), many=True)
+        return list(told.data) or None
 
 
 class DeletedFileSerializer(serializers.ModelSerializer[RenderFile]):

@@ -89,32 +89,19 @@ def create_render(
         raise NotFoundError
     write_json(options or {}, field="options")  # refuses what the database cannot hold
     interactive = wait_seconds > 0 and waiter.waiting() < settings.SYNC_WAITERS
-    chosen_formats = _choose_formats(template, format, formats)
-    render = Render(
-        id=new_id(),
-        team=team,
-        job_id=new_id(),
-        template_id=template.id,
-        template_version_id=template.version_id,
-        template_name=template.name,
-        engine=template.engine,
-        format=chosen_formats[0],
-        formats=chosen_formats,
+    render = _pending(
+        team,
+        template,
+        formats=_choose_formats(template, format, formats),
+        data=data,
+        filename_pattern=filename_pattern,
         visibility=visibility,
-        data=write_json(data, field="data"),
         options=options or {},
-        filename=make_filename(
-            pattern=filename_pattern or template.filename_pattern,
-            template_name=template.name,
-            data=data,
-            extension=chosen_formats[0],
-            now=dt.datetime.now(dt.UTC),
-        ),
         webhook_url=webhook_url,
         expires_in=expires_in,
-        queue="interactive" if interactive else "docx" if template.engine == Engine.DOCX else "async",
-        status=Render.Status.PENDING,
     )
+    if interactive:
+        render.queue = "interactive"
     limits = limits_of(team.id)
     if not interactive:
         return _start(render, actor=actor, at_once=limits.running_renders, key=key)
@@ -122,8 +109,60 @@ def create_render(
         return _start_and_wait(render, actor=actor, seconds=wait_seconds, key=key)
 
 
-def _start(render: Render, *, actor: str, at_once: int, key: RequestKey | None) -> Render:
-    _accept(render, actor=actor, at_once=at_once, key=key)
+def start_kept_render(
+    *, team: Team, actor: str, source: str, template: TemplateInUse, data: dict[str, Any], render_id: str
+) -> Render:
+    """Charge one credit and start a background render in the caller's transaction; the message follows its commit.
+
+    For what gives a render an address of its own: it is `secure`, in the engine's first format, and its files never
+    expire, whatever the team's time is. Raises InvalidValueError and InsufficientCreditsError; the caller rolls back.
+    """
+    formats = [FORMATS[template.engine][0]]
+    render = _pending(team, template, formats=formats, data=data, id=render_id, visibility=Render.Visibility.SECURE)
+    at_once = limits_of(team.id).running_renders
+    return _start(render, actor=actor, at_once=at_once, source=source, keep_files=True)
+
+
+def _pending(
+    team: Team,
+    template: TemplateInUse,
+    *,
+    formats: list[str],
+    data: dict[str, Any],
+    filename_pattern: str | None = None,
+    **chosen: Any,
+) -> Render:
+    """Return a row to be accepted, in the background queue of its engine."""
+    filename = make_filename(
+        pattern=filename_pattern or template.filename_pattern,
+        template_name=template.name,
+        data=data,
+        extension=formats[0],
+        now=dt.datetime.now(dt.UTC),
+    )
+    values = {
+        "id": new_id(),
+        "template_id": template.id,
+        "template_version_id": template.version_id,
+        "template_name": template.name,
+        "engine": template.engine,
+        "format": formats[0],
+        "queue": "docx" if template.engine == Engine.DOCX else "async",
+        **chosen,
+    }
+    return Render(
+        team=team,
+        job_id=new_id(),
+        formats=formats,
+        data=write_json(data, field="data"),
+        filename=filename,
+        status=Render.Status.PENDING,
+        **values,
+    )
+
+
+def _start(render: Render, *, key: RequestKey | None = None, **how: Any) -> Render:
+    _accept(render, key=key, **how)
     if not render.is_throttled:
         send_after_commit(run_render, queue=render.queue, kwargs={"render_id": render.id})
     return render
@@ -141,8 +180,8 @@ def _start_and_wait(render: Render, *, actor: str, seconds: float, key: RequestK
         waiter.forget(task_id)
 
 
-def _accept(render: Render, *, actor: str, at_once: int, key: RequestKey | None) -> None:
-    while not statements.accept(render, source=Job.Source.API, actor=actor, at_once=at_once, key=key):
+def _accept(render: Render, *, key: RequestKey | None, source: str = Job.Source.API, **how: Any) -> None:
+    while not statements.accept(render, source=source, key=key, **how):
         if key and find_first(key):
             raise AnsweredMeanwhileError
         account = current_account(team=render.team)  # begins the team's new month if nobody else has
@@ -168,9 +207,18 @@ def _join(render: Render, seconds: float) -> Render:
     if not seconds:
         render.status, render.expires_at = Render.Status.PENDING, None  # only on this copy
         return render
+    return wait_for_end(render, seconds=seconds, counted_as=render.team_id)
+
+
+def wait_for_end(render: Render, *, seconds: float, counted_as: str) -> Render:
+    """Wait for the end of a render that somebody else started; return the row as it is then.
+
+    It comes back at once while no seat is free. As many as the team's `sync_waiters` wait at once under one name
+    `counted_as`; one more raises RateLimitedError. No database connection is held while waiting.
+    """
     if render.is_finished or waiter.waiting() >= settings.SYNC_WAITERS:
         return render
-    with waiting_call(render.team_id, at_once=limits_of(render.team_id).sync_waiters, seconds=seconds):
+    with waiting_call(counted_as, at_once=limits_of(render.team_id).sync_waiters, seconds=seconds):
         waits, never = waiter.expect(new_id())  # the first call's process is woken; here the wait is only counted
         try:
             return _wait(render, never, seconds, chain(_JOINED_POLL_SECONDS, repeat(_JOINED_POLL_SECONDS[-1])))

@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 
 from accounts.idempotency import RequestKey, values_of
+from renders import events
 from renders.models import MAX_ATTEMPTS, Render
 from templates_app.offered_files import AssetInUse
+from webhooks.outbox import OUTBOX, values_of_outbox
 
 
 class TemplateInUse(NamedTuple):
@@ -78,7 +80,8 @@ INSERT INTO renders_render (
 SELECT %(id)s, %(team)s, %(job)s, %(template)s, %(version)s, %(template_name)s, %(engine)s, %(format)s,
     %(formats)s::text[], %(visibility)s, %(data)s, %(options)s::jsonb,
     %(filename)s, %(webhook_url)s, %(queue)s::text, 'pending', 0, 0, '', '{}', false,
-    coalesce(%(expires_in)s::int, (SELECT files_expire_after_seconds FROM accounts_team WHERE id = %(team)s)),
+    CASE WHEN NOT %(keep_files)s::boolean THEN
+        coalesce(%(expires_in)s::int, (SELECT files_expire_after_seconds FROM accounts_team WHERE id = %(team)s)) END,
     CASE WHEN %(at_once)s::int > 0 AND %(at_once)s::int <= (
         SELECT count(*) FROM (
             SELECT FROM renders_render
@@ -94,12 +97,21 @@ _ACCEPT: Final = "WITH " + _CHARGE + _CREATE
 _ACCEPT_ONCE: Final = "WITH " + _CHARGE_ONCE + _CREATE
 
 
-def accept(render: Render, *, source: str, actor: str, at_once: int = 0, key: RequestKey | None = None) -> bool:
+def accept(
+    render: Render,
+    *,
+    source: str,
+    actor: str,
+    at_once: int = 0,
+    key: RequestKey | None = None,
+    keep_files: bool = False,
+) -> bool:
     """Charge one credit and create the job and the render; set `created_at` and `ring_at` on the given row.
 
     With `at_once` it is throttled when so many renders of the team are under way in its queue (`renders.shares`):
-    then no message may be sent. With `key` it is remembered as what that request led to. Returns False, with nothing
-    created, when the team has no credit left, or when `key` is taken.
+    then no message may be sent. With `key` it is remembered as what that request led to. With `keep_files` its files
+    never expire, whatever the team's time is. Returns False, with nothing created, when the team has no credit left,
+    or when `key` is taken.
     """
     values = {
         "id": render.id,
@@ -121,6 +133,7 @@ def accept(render: Render, *, source: str, actor: str, at_once: int = 0, key: Re
         "queue": render.queue,
         "expires_in": render.expires_in,
         "at_once": at_once,
+        "keep_files": keep_files,
     }
     row = _one(_ACCEPT_ONCE, {**values, **values_of(key)}) if key else _one(_ACCEPT, values)
     if row is None:
@@ -229,77 +242,106 @@ class StoredFile:
     sha256: str
 
 
-_COMPLETE: Final = """
+class Ended(NamedTuple):
+    """A render has ended; these deliveries are to be rung for."""
+
+    delivery_ids: list[str]
+
+
+_DONE_WELL: Final = """
 WITH done AS (
     UPDATE renders_render
     SET status = 'completed', finished_at = statement_timestamp(), ring_at = NULL, lease_expires_at = NULL,
         pages = %(pages)s, report = %(report)s::jsonb,
         expires_at = statement_timestamp() + make_interval(secs => expires_in)
     WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
-    RETURNING id
-)
-INSERT INTO renders_renderfile (render_id, format, key, media_type, size_bytes, sha256)
-SELECT done.id, file.format, file.key, file.media_type, file.size_bytes, file.sha256
-FROM done, unnest(%(format)s::text[], %(key)s::text[], %(media_type)s::text[], %(size_bytes)s::bigint[],
-    %(sha256)s::text[]) AS file (format, key, media_type, size_bytes, sha256)
-RETURNING render_id
+    RETURNING """
+_FILES: Final = """
+), file AS (
+    INSERT INTO renders_renderfile (render_id, format, key, media_type, size_bytes, sha256)
+    SELECT done.id, file.format, file.key, file.media_type, file.size_bytes, file.sha256
+    FROM done, unnest(%(format)s::text[], %(key)s::text[], %(media_type)s::text[], %(size_bytes)s::bigint[],
+        %(sha256)s::text[]) AS file (format, key, media_type, size_bytes, sha256)
+), """
+_DELIVERIES: Final = """
+SELECT (SELECT string_agg(id, ' ') FROM delivery) FROM done
 """
+_TELL: Final = events.RENDER_ENDED + ", " + OUTBOX + _DELIVERIES
+_COMPLETE: Final = _DONE_WELL + events.COLUMNS + _FILES + _TELL
 
 
-def complete(taken: Claim, *, files: Sequence[StoredFile], pages: int, report: dict[str, Any]) -> bool:
-    """Make the files visible and end the render; False when a newer attempt owns it (drop the result)."""
+def complete(taken: Claim, *, files: Sequence[StoredFile], pages: int, report: dict[str, Any]) -> Ended | None:
+    """Make the files visible and end the render; None when a newer attempt owns it (drop the result)."""
     values = {
         "id": taken.render_id,
         "attempt": taken.attempt,
         "pages": pages,
         "report": json.dumps(report),
         **{field.name: [getattr(file, field.name) for file in files] for field in dataclasses.fields(StoredFile)},
+        **events.addresses(
+            render_id=taken.render_id,
+            visibility=taken.visibility,
+            engine=taken.engine,
+            main_format=taken.format,
+            formats=taken.formats or [taken.format],
+        ),
+        **values_of_outbox(),
     }
-    return _one(_COMPLETE, values) is not None
+    return _ended(_one(_COMPLETE, values))
 
 
-_FAIL: Final = """
+def _ended(row: tuple[Any, ...] | None) -> Ended | None:
+    return None if row is None else Ended((row[0] or "").split())
+
+
+_DONE_BADLY: Final = """
 WITH done AS (
     UPDATE renders_render
     SET status = 'failed', finished_at = statement_timestamp(), ring_at = NULL, lease_expires_at = NULL,
         error = %(error)s, error_code = %(code)s, report = %(report)s::jsonb
-    WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
-    RETURNING id, team_id
+    WHERE id = %(id)s AND """
+_BY_ITS_ATTEMPT: Final = "attempt = %(attempt)s AND status = 'running' RETURNING "
+_BY_WHO_LOCKED_IT: Final = "status IN ('pending', 'running') RETURNING "
+_REFUND: Final = """
 ), account AS (
     UPDATE credits_creditaccount AS credit SET credit_balance = credit.credit_balance + 1
     FROM done WHERE credit.team_id = done.team_id
     RETURNING credit.credit_balance
-)
-INSERT INTO credits_ledgerentry (team_id, kind, amount, balance_after, render_id, actor)
-SELECT done.team_id, 'refund', 1, account.credit_balance, done.id, 'render failed' FROM done, account
-RETURNING render_id
+), refund AS (
+    INSERT INTO credits_ledgerentry (team_id, kind, amount, balance_after, render_id, actor)
+    SELECT done.team_id, 'refund', 1, account.credit_balance, done.id, %(reason)s::text FROM done, account
+)"""
+_TELL_NOBODY: Final = """
+SELECT id FROM done
 """
+_FAIL: Final = _DONE_BADLY + _BY_ITS_ATTEMPT + events.COLUMNS + _REFUND + ", " + _TELL
+_CANCEL: Final = _DONE_BADLY + _BY_WHO_LOCKED_IT + events.COLUMNS + _REFUND + _TELL_NOBODY
 
 
-def fail(render_id: str, *, attempt: int, error: str, code: str, report: dict[str, Any] | None = None) -> bool:
-    """End the render as failed and give its credit back; False when a newer attempt owns it."""
+def fail(
+    render_id: str, *, attempt: int, error: str, code: str, report: dict[str, Any] | None = None
+) -> Ended | None:
+    """End the render as failed and give its credit back; None when a newer attempt owns it."""
     values = {
         "id": render_id,
         "attempt": attempt,
         "error": error[:500],
         "code": code,
         "report": json.dumps(report or {}),
+        "reason": "render failed",
+        **events.NO_ADDRESSES,
+        **values_of_outbox(),
     }
-    return _one(_FAIL, values) is not None
-
-
-# For whoever has locked the row, so that no worker can claim or end it meanwhile.
-_CANCEL: Final = _FAIL.replace(
-    "AND attempt = %(attempt)s AND status = 'running'", "AND status IN ('pending', 'running')"
-).replace("'render failed'", "'render deleted'")
+    return _ended(_one(_FAIL, values))
 
 
 def cancel(render_id: str, *, error: str) -> bool:
-    """End an open render as failed and give its credit back; False when it is finished.
+    """End an open render as failed and give its credit back, telling nobody; False when it is finished.
 
-    What its worker brings later changes nothing: no attempt owns the row any more.
+    For whoever has locked the row, so that no worker can claim or end it meanwhile. What its worker brings later
+    changes nothing: no attempt owns the row any more.
     """
-    values = {"id": render_id, "error": error[:500], "code": "deleted", "report": "{}"}
+    values = {"id": render_id, "error": error[:500], "code": "deleted", "report": "{}", "reason": "render deleted"}
     return _one(_CANCEL, values) is not None
 
 

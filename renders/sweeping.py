@@ -17,6 +17,7 @@ from credits.limits import limits_of
 from renders import shares, statements
 from renders.models import MAX_ATTEMPTS
 from renders.tasks import run_render
+from webhooks.ringing import ring
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ ORDER BY ring_at LIMIT %(batch)s
 
 def sweep() -> int:
     """Do one round; return how many renders were due. Raises DatabaseError and RedisError."""
-    _end_used_up()
+    ring(_end_used_up())
     due = _query(_DUE, {"long": _long_queues(), **_BOUNDS})
     due += _release_throttled()
     for render_id, queue in due:
@@ -62,15 +63,19 @@ def sweep() -> int:
     return len(due)
 
 
-def _end_used_up() -> None:
+def _end_used_up() -> list[str]:
+    """Return the deliveries that tell of these ends."""
+    delivery_ids = []
     for render_id, attempt in _query(_USED_UP, _BOUNDS):
-        statements.fail(
+        ended = statements.fail(
             render_id,
             attempt=attempt,
             error=f"The render was interrupted {attempt} times and was given up. Its credit was given back.",
             code="internal",
         )
+        delivery_ids += ended.delivery_ids if ended else []
         log.error("render_given_up", render_id=render_id, attempt=attempt)
+    return delivery_ids
 
 
 def _release_throttled() -> list[shares.Released]:

@@ -5,14 +5,17 @@ from django.db import connection
 
 from automette.lib.tasks import send
 from renders import execution, retention
+from webhooks.ringing import ring
 
 
 @shared_task(name="renders.run_render", ignore_result=False)
 def run_render(*, render_id: str) -> None:
     """Render a document if it is still to be rendered; the (empty) result wakes a waiting caller."""
     try:
-        for next_one in execution.execute_render(render_id):
+        renders, delivery_ids = execution.execute_render(render_id)
+        for next_one in renders:
             send(run_render, queue=next_one.queue, kwargs={"render_id": next_one.render_id})
+        ring(delivery_ids)
     finally:
         connection.close()  # back to the pool: see CELERY_DB_REUSE_MAX
 

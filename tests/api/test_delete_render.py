@@ -45,7 +45,7 @@ def sent(secret) -> dict:
         "data": f'{{"name":"{secret}"}}',
         "options": {"note": secret},
         "filename": f"{secret}.pdf",
-        "webhook_url": f"https://example.com/{secret}",
+        "webhook_url": f"https://127.0.0.1/{secret}",
     }
 
 
@@ -104,7 +104,7 @@ def test_it_is_gone_from_every_page(api, done):
 
 
 def test_nothing_that_was_sent_is_left_in_any_table(api, done, secret):
-    assert tables_that_say(secret) == ["renders_render"]
+    assert tables_that_say(secret) == ["renders_render", "webhooks_delivery", "webhooks_event"]
     delete(api, done.id)
     assert tables_that_say(secret) == []
 

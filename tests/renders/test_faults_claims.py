@@ -114,11 +114,11 @@ def test_an_overtaken_attempt_changes_nothing(installation, api, accept):
     time.sleep(0.01)
     owner = statements.claim(render.id, lease_seconds=60)
     assert (late.attempt, owner.attempt) == (1, 2)
-    assert statements.complete(owner, files=[_file(render, "a")], pages=1, report={}) is True
+    assert statements.complete(owner, files=[_file(render, "a")], pages=1, report={}) is not None
     before = _whole(render)
     for taken in (late, owner):
-        assert statements.complete(taken, files=[_file(render, "b")], pages=9, report={"warnings": ["late"]}) is False
-        assert statements.fail(render.id, attempt=taken.attempt, error="late", code="internal") is False
+        assert statements.complete(taken, files=[_file(render, "b")], pages=9, report={"warnings": ["late"]}) is None
+        assert statements.fail(render.id, attempt=taken.attempt, error="late", code="internal") is None
         assert statements.give_back(taken, pause_seconds=0) is False
         assert statements.renew([(render.id, taken.attempt)], lease_seconds=60) == set()
     assert _whole(render) == before
@@ -131,14 +131,14 @@ def test_an_attempt_that_is_overtaken_cannot_take_the_render_from_its_new_owner(
     time.sleep(0.01)
     owner = statements.claim(render.id, lease_seconds=60)
     before = _whole(render)
-    assert statements.complete(late, files=[_file(render, "b")], pages=9, report={}) is False
-    assert statements.fail(render.id, attempt=late.attempt, error="late", code="internal") is False
+    assert statements.complete(late, files=[_file(render, "b")], pages=9, report={}) is None
+    assert statements.fail(render.id, attempt=late.attempt, error="late", code="internal") is None
     assert statements.give_back(late, pause_seconds=0) is False
     assert statements.renew([(render.id, 1), (render.id, 2)], lease_seconds=0) == {(render.id, 2)}
     assert _whole(render, without=("lease_expires_at", "ring_at")) == {
         name: value for name, value in before.items() if name not in {"lease_expires_at", "ring_at"}
     }
-    assert statements.complete(owner, files=[_file(render, "a")], pages=1, report={}) is True
+    assert statements.complete(owner, files=[_file(render, "a")], pages=1, report={}) is not None
 
 
 def _file(render: Render, letter: str) -> StoredFile:

@@ -83,15 +83,15 @@ def test_late_worker_changes_nothing(api, render):
     assert api.get(f"/api/v1/renders/{render.id}").json()["status"] == "completed"
 
 
-def test_without_the_fence_a_late_worker_would_end_anothers_attempt(render):
+def test_without_the_fence_a_late_worker_would_end_anothers_attempt(render, monkeypatch):
     """The control: the same statement without the attempt hits the row that another worker owns by now."""
     statements.claim(render.id, lease_seconds=HOUR)
     expire(render)
     statements.claim(render.id, lease_seconds=HOUR)
     unfenced = statements._FAIL.replace("AND attempt = %(attempt)s", "")
     assert unfenced != statements._FAIL
-    with connection.cursor() as cursor:
-        cursor.execute(unfenced, {"id": render.id, "attempt": 1, "error": "late", "code": "internal", "report": "{}"})
+    monkeypatch.setattr(statements, "_FAIL", unfenced)
+    assert statements.fail(render.id, attempt=1, error="late", code="internal")
     render.refresh_from_db()
     assert (render.status, render.attempt, render.error) == ("failed", 2, "late")
 

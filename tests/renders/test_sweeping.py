@@ -187,7 +187,7 @@ def test_the_third_interruption_ends_a_render_and_gives_its_credit_back_once(api
     assert (render.status, render.attempt, render.error_code) == ("failed", 3, "internal")
     assert render.error == "The render was interrupted 3 times and was given up. Its credit was given back."
     assert (api.credits(), refunds(render)) == (100, 1)
-    assert statements.fail(render.id, attempt=3, error="again", code="internal") is False
+    assert statements.fail(render.id, attempt=3, error="again", code="internal") is None
     assert sweep() == 0
     assert (api.credits(), refunds(render)) == (100, 1)
 

@@ -8,13 +8,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
-from renders.sweeping import sweep
+from renders import sweeping as renders
+from webhooks import sweeping as deliveries
 
 log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Ring again for renders that did not start or whose worker died. Runs until it is stopped."
+    help = "Ring again for renders and deliveries that did not start or whose worker died. Runs until it is stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do one round and exit")
@@ -24,11 +25,12 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         while True:
-            try:
-                sweep()
-            except (DatabaseError, RedisError) as error:
-                log.warning("sweep_failed", error=type(error).__name__)
-            finally:
-                connection.close()
+            for part in (renders, deliveries):
+                try:
+                    part.sweep()
+                except (DatabaseError, RedisError) as error:
+                    log.warning("sweep_failed", part=part.__name__, error=type(error).__name__)
+                finally:
+                    connection.close()
             if options["once"] or stop.wait(settings.SWEEP_SECONDS):
                 return
