@@ -8,6 +8,8 @@ from accounts.models import Team
 from automette import openapi_examples as made_up
 from templates_app.assets import visible_assets
 from templates_app.playground import NAME as PLAYGROUND
+from webhooks.models import Delivery
+from webhooks.services import live_subscriptions
 
 
 def find() -> dict[str, str]:
@@ -25,6 +27,8 @@ def find() -> dict[str, str]:
         made_up.JOB_ID: team.jobs.all(),
         made_up.ASSET_ID: visible_assets(team=team),
         made_up.FONT_ID: team.fonts.all(),
+        made_up.WEBHOOK_ID: live_subscriptions(team=team),
+        made_up.DELIVERY_ID: Delivery.objects.filter(team=team, subscription__deleted_at=None),
     }
     found = {name: rows.order_by("-id").values_list("id", flat=True).first() for name, rows in newest.items()}
     return {name: str(id_) for name, id_ in found.items() if id_ is not None}

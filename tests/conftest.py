@@ -137,6 +137,7 @@ def nothing_changes(database):
 
 def _footprint(team: Team) -> tuple:
     counted = (team.templates, team.renders, team.jobs, team.ledger_entries, team.projects, team.assets, team.fonts)
+    counted += (team.webhook_subscriptions, team.url_bases)
     versions = TemplateVersion.objects.filter(template__team=team)
     return CreditAccount.objects.get(team=team).credit_balance, *(rows.count() for rows in (*counted, versions))
 

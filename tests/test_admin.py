@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
-OURS = ["accounts", "credits", "templates_app", "renders"]
+OURS = ["accounts", "credits", "webhooks", "templates_app", "renders", "ondemand"]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
 
 

@@ -1,4 +1,4 @@
-from typing import Final
+from typing import ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -31,6 +31,8 @@ class Subscription(models.Model):
     Secrets are encrypted (`automette.lib.encryption`, bound to the row's id). After a rotation the previous one
     signs as well until `previous_secret_until`.
     """
+
+    encrypted_fields: ClassVar = ("secret", "previous_secret")
 
     class SignatureKey(models.TextChoices):
         BASE64 = "base64"
@@ -142,6 +144,7 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         indexes = [
             models.Index(F("subscription"), NEWEST_FIRST, name="delivery_by_subscription"),
+            models.Index(F("subscription"), F("status"), NEWEST_FIRST, name="delivery_by_status"),
             models.Index(fields=["ring_at"], name="delivery_to_ring", condition=Q(status__in=["pending", "sending"])),
             models.Index(
                 fields=["team", "receiver", "next_attempt_at"],

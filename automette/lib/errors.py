@@ -52,6 +52,12 @@ class TooEarlyError(DomainError):
     code = "too_early"
 
 
+class ConflictError(DomainError):
+    """It cannot be done in the state that something is in."""
+
+    code = "conflict"
+
+
 class RateLimitedError(DomainError):
     """The team asks for too much at once; after `retry_after` seconds (at least 1) the same call may succeed."""
 

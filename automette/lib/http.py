@@ -29,6 +29,7 @@ STATUS_OF: Final = {
     "malformed_request": 400,
     "insufficient_credits": 402,
     "not_found": 404,
+    "conflict": 409,
     "idempotency_conflict": 409,
     "invalid_value": 422,
     "too_early": 425,
@@ -154,26 +155,28 @@ def _sentence(exception: exceptions.APIException) -> str:
     return str(detail)
 
 
-def _json(body: dict[str, Any], status: int) -> JsonResponse:
-    """Answer outside of REST framework in exactly the bytes that it would write."""
-    return JsonResponse(body, status=status, json_dumps_params={"separators": (",", ":"), "ensure_ascii": False})
+def error_response(body: dict[str, Any], status: int) -> JsonResponse:
+    """Answer outside of REST framework in exactly the bytes that it would write; nobody is to keep it."""
+    headers = {"Cache-Control": "no-store"}
+    how = {"separators": (",", ":"), "ensure_ascii": False}
+    return JsonResponse(body, status=status, headers=headers, json_dumps_params=how)
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/v1/"))
+    return request.path.startswith(("/api/", "/v1/", "/ondemand/"))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer unknown paths: JSON under the API, one line of text elsewhere."""
     if _is_api(request):
-        return _json(error_body("Not found."), 404)
+        return error_response(error_body("Not found."), 404)
     return HttpResponse("Not found.\n", status=404, content_type="text/plain; charset=utf-8")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses before a view is found (a forbidden Host header, say)."""
     if _is_api(request):
-        return _json(error_body("Bad request."), 400)
+        return error_response(error_body("Bad request."), 400)
     return HttpResponse("Bad request.\n", status=400, content_type="text/plain; charset=utf-8")
 
 
@@ -181,5 +184,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an unforeseen exception with the request id and nothing internal."""
     message = "Something went wrong on our side. It is safe to try again."
     if _is_api(request):
-        return _json(error_body(message, f"Request id: {request_id_of(request)}"), 500)
+        return error_response(error_body(message, f"Request id: {request_id_of(request)}"), 500)
     return HttpResponse(f"{message}\n", status=500, content_type="text/plain; charset=utf-8")

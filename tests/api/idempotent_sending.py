@@ -9,6 +9,7 @@ from tests.docx.word_files import word_file
 from tests.hostile.fonts import named
 
 RENDERS, TEMPLATES, ASSETS, FONTS = "/api/v1/renders", "/api/v1/templates", "/api/v1/assets", "/api/v1/fonts"
+WEBHOOKS = "/api/v1/webhooks"
 KEY = "a-key-of-the-test"
 LETTER = word_file("Dear {{ name }}")
 FAMILY = "Kilimanjaro Test"
@@ -60,11 +61,16 @@ def send_font(api, key=KEY, name="zanzibar.ttf"):
     return form(api, FONTS, key, file=(name, FONT, "font/ttf"))
 
 
+def send_webhook(api, key=KEY, **more):
+    return post(api, WEBHOOKS, {"url": "https://127.0.0.1:1", "events": ["render.failed"], **more}, key)
+
+
 # how to send it, the status, what makes it another request, and where it is counted
 SENDERS = {
     "render": (send_render, 202, {"data": {"a": 1}}, lambda api: api.team.renders),
     "template": (send_template, 201, {"source": "Ho"}, lambda api: api.team.templates),
     "word template": (send_word, 201, {"name": "Another"}, lambda api: api.team.templates),
     "asset": (send_asset, 201, {"content": picture("blue")}, lambda api: api.team.assets),
+    "webhook": (send_webhook, 201, {"url": "https://127.0.0.1:2"}, lambda api: api.team.webhook_subscriptions),
     "font": (send_font, 201, {"name": "another.ttf"}, lambda api: api.team.fonts),
 }

@@ -20,6 +20,7 @@ from tests.api.idempotent_sending import (
     SENDERS,
     TEMPLATE,
     TEMPLATES,
+    WEBHOOKS,
     form,
     is_replay,
     let_expire,
@@ -285,15 +286,19 @@ def test_purge_runs_by_the_clock():
 def test_every_post_that_creates_documents_the_header_and_the_conflict(api):
     document = api.get("/api/v1/openapi.json").json()
     operations = [(path, *each) for path, item in document["paths"].items() for each in item.items()]
-    creating = set()
+    repeatable = set()
     for path, method, operation in operations:
         headers = {each["name"]: each for each in operation.get("parameters", []) if each["in"] == "header"}
         answers = {status: answer for status, answer in operation["responses"].items() if status[0] == "2"}
-        if method == "post" and {"201", "202"} & set(answers):
-            creating.add(path)
+        if "Idempotency-Key" in headers:
+            repeatable.add(path)
+            assert method == "post", path
             assert headers["Idempotency-Key"]["schema"]["pattern"] == r"^[A-Za-z0-9_\-:.]{8,255}$", path
             assert "409" in operation["responses"], path
             assert all("Idempotent-Replayed" in answer["headers"] for answer in answers.values()), path
         else:
             assert headers == {}, path
-    assert creating >= {RENDERS, TEMPLATES, ASSETS, FONTS}
+            assert "201" not in answers, path
+    of_webhook = {f"{WEBHOOKS}/{{webhook_id}}/{name}" for name in ("test", "rotate_secret")}
+    of_webhook.add("/api/v1/webhook_deliveries/{delivery_id}/redeliver")
+    assert repeatable >= {RENDERS, TEMPLATES, ASSETS, FONTS, WEBHOOKS, *of_webhook}

@@ -1,0 +1,180 @@
+"""Senders are killed: nothing is lost, and nothing is sent once its success is committed."""
+
+import itertools
+import json
+import threading
+import time
+from collections import Counter, defaultdict
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.lib.outbound_servers import Server, answer
+from tests.webhooks.receivers import (
+    Gate,
+    Senders,
+    a_team,
+    answering,
+    attempts_of,
+    deliver_to,
+    ids_at,
+    kill,
+    own_senders,
+    pass_leases_over,
+    pass_pauses_over,
+    reload,
+    requests_of,
+    settle,
+    subscribe,
+)
+from webhooks.models import Attempt, Delivery, Event
+
+EVENTS = 1000
+KILL_EVERY_SECONDS = 3
+ANSWER_SECONDS = 0.04  # five calls at a time: the events last for several kills
+
+
+@pytest.fixture
+def senders(database, test_environment, tmp_path):
+    with own_senders(tmp_path) as senders:
+        yield senders
+
+
+class Moody:
+    """Answers every fifth call with 500; notes when each event came, and which were answered well."""
+
+    def __init__(self) -> None:
+        self.came = defaultdict(list)
+        self.answered = Counter()
+        self._number = itertools.count(1)
+        self.server = Server(self._respond)
+
+    def _respond(self, peer, content: bytes) -> None:
+        now = time.time()
+        head, _, body = content.partition(b"\r\n\r\n")
+        event_id = head.partition(b"webhook-id: ")[2].partition(b"\r\n")[0].decode()
+        self.came[event_id].append((now, body))
+        good = next(self._number) % 5 != 0
+        time.sleep(ANSWER_SECONDS)
+        peer.sendall(answer(b"", "200 OK" if good else "500 Oops"))
+        self.answered[event_id] += good
+
+    @property
+    def calls(self) -> int:
+        return sum(map(len, list(self.came.values())))
+
+
+@pytest.mark.timeout(180)
+def test_1000_events_survive_senders_that_are_killed_every_three_seconds(senders: Senders):
+    receiver = Moody()
+    subscription = subscribe(a_team(), receiver.server.url)
+    deliveries = [deliver_to(subscription, ring_at="2000-01-01T00:00Z") for _ in range(EVENTS)]
+    bodies = {}
+    for delivery in deliveries:
+        bodies[delivery.event_id] = json.dumps({"event_id": delivery.event_id}).encode()
+    for event in Event.objects.filter(pk__in=bodies):
+        event.body = bodies[event.pk].decode()
+        event.save(update_fields=["body"])
+    senders.start_sweeper()
+    senders.ring(deliveries[:500])  # the others' messages were lost
+    kills = 0
+    while Delivery.objects.exclude(status="delivered").exists():
+        sender, before = senders.start(), receiver.calls
+        wait_until(lambda before=before: receiver.calls > before or all_delivered(), 60)
+        threading.Event().wait(KILL_EVERY_SECONDS)
+        kill(sender)
+        kills += 1
+        pass_leases_over()
+        pass_pauses_over()
+    check_everything(deliveries, receiver, bodies)
+    interrupted = Attempt.objects.filter(error_code="interrupted").count()
+    twice = sum(count > 1 for count in receiver.answered.values())
+    print(f"{kills} kills, {receiver.calls} calls, {interrupted} attempts interrupted, {twice} events answered twice")
+    assert kills >= 3
+    assert interrupted > 0, "no kill hit an attempt"
+
+
+def all_delivered() -> bool:
+    return not Delivery.objects.exclude(status="delivered").exists()
+
+
+def check_everything(deliveries, receiver: Moody, bodies: dict[str, bytes]) -> None:
+    """Judge by the receiver's notes and the rows."""
+    assert receiver.came.keys() == bodies.keys()  # every event, and no other id on any try
+    assert all(receiver.answered[event_id] >= 1 for event_id in bodies)
+    for delivery in reload(*deliveries):
+        came = receiver.came[delivery.event_id]
+        assert {body for _, body in came} == {bodies[delivery.event_id]}
+        assert max(moment for moment, _ in came) < delivery.delivered_at.timestamp()
+        assert len(came) <= delivery.claim
+    assert Delivery.objects.filter(status="delivered", failures__lt=10).count() == EVENTS
+    succeeded = Attempt.objects.filter(success=True)
+    assert succeeded.count() == succeeded.values("delivery").distinct().count() == EVENTS
+    assert not Attempt.objects.filter(finished_at=None).exists()
+
+
+def test_control_without_a_sweeper_what_was_being_sent_is_stranded(senders: Senders):
+    gate = Gate()
+    subscription = subscribe(a_team(), gate.url)
+    deliveries = [deliver_to(subscription) for _ in range(5)]
+    sender = senders.start()
+    senders.ring(deliveries)
+    wait_until(lambda: gate.waiting == 5)
+    kill(sender)
+    gate.open()
+    pass_leases_over()
+    senders.start()
+    alive = deliver_to(subscribe(a_team(), answering().url))
+    senders.ring([alive])
+    wait_until(lambda: reload(alive).status == "delivered", 60)
+    assert settle(lambda: {one.status for one in reload(*deliveries)}) == {"sending"}
+    senders.start_sweeper()  # what was missing
+    wait_until(lambda: {one.status for one in reload(*deliveries)} == {"delivered"}, 60)
+    assert sorted(ids_at(gate.server)) == sorted(2 * [one.event_id for one in deliveries])
+
+
+def test_a_sender_that_dies_between_the_answer_and_the_commit_sends_again_with_the_same_id(senders: Senders):
+    """It is suspended as it waits for the answer, and never gets to read it."""
+    gate = Gate()
+    delivery = deliver_to(subscribe(a_team(), gate.url, failure_count=9))
+    sender = senders.start()
+    senders.ring([delivery])
+    wait_until(lambda: gate.waiting == 1)
+    sender.send_signal(19)  # SIGSTOP
+    gate.open()
+    wait_until(lambda: gate.waiting == 0)  # answered
+    kill(sender)
+    pass_leases_over()
+    senders.start()
+    senders.start_sweeper()
+    wait_until(lambda: reload(delivery).status == "delivered", 60)
+    assert ids_at(gate.server) == [delivery.event_id] * 2
+    first, second = attempts_of(delivery)
+    assert (first.error_code, second.success, delivery.failures) == ("interrupted", True, 0)
+    assert [request.body for request in requests_of(gate.server)] == [delivery.event.body.encode()] * 2
+
+
+def test_a_message_for_a_delivery_that_is_gone_leaves_the_sender_at_work(senders: Senders):
+    sender, receiver = senders.start(), answering()
+    gone = deliver_to(subscribe(a_team(), receiver.url))
+    senders.ring([gone, gone])
+    gone.event.delete()
+    after = deliver_to(subscribe(a_team(), receiver.url))
+    senders.ring([after])
+    wait_until(lambda: reload(after).status == "delivered", 60)
+    assert (sender.poll(), set(ids_at(receiver)) <= {gone.event_id, after.event_id}) == (None, True)
+    assert "Traceback" not in sender.log.read_text()
+
+
+def test_a_sender_starts_no_engine_and_is_no_worker_for_the_health_page(senders: Senders):
+    sender = senders.start()
+    delivery = deliver_to(subscribe(a_team(), answering().url))
+    senders.ring([delivery])
+    wait_until(lambda: reload(delivery).status == "delivered", 60)
+    with senders.broker.client() as client:
+        found = wait_until(lambda: [key.decode() for key in client.scan_iter("automette:*:*:*")])
+        report = json.loads(client.get(found[0]))
+    assert [name.rpartition(":")[2] for name in found] == [str(sender.pid)]
+    assert found[0].startswith("automette:sender:")
+    assert report.keys() == {"counted"}
+    assert {name for name, *_ in report["counted"]} >= {"automette_webhook_attempts"}
