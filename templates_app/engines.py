@@ -87,7 +87,10 @@ def status() -> dict[str, Any]:
 
 
 @worker_init.connect
-def _start_with_worker(**_: object) -> None:
+def _start_with_worker(sender: Any, **_: object) -> None:
+    if set(sender.app.amqp.queues.consume_from) == {"webhooks"}:
+        worker_status.report_sender_for_ever()  # it renders nothing
+        return
     try:
         start()
     except Exception as error:  # Celery's signals swallow exceptions, and a worker without engines must not run

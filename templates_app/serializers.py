@@ -217,7 +217,7 @@ class FieldSerializer(serializers.Serializer[Any]):
 
 class TemplateSerializer(TemplateListItemSerializer):
     available_fields = serializers.SerializerMethodField()
-    url_base = serializers.SerializerMethodField()
+    url_base = serializers.SerializerMethodField(help_text="What stands in its signed URLs; null: there are none.")
     published_version = serializers.SerializerMethodField(help_text="The number of the version that renders use.")
 
     class Meta(TemplateListItemSerializer.Meta):
@@ -247,7 +247,8 @@ class TemplateSerializer(TemplateListItemSerializer):
         ]
 
     def get_url_base(self, template: Template) -> str | None:
-        return None
+        base = getattr(template, "url_base", None)  # of an app above this one, hence no import
+        return base.token if base else None
 
     def get_published_version(self, template: Template) -> int | None:
         return template.current_version.number if template.current_version else None

@@ -156,7 +156,7 @@ def delete_template(*, team: Team, actor: str, template_id: str) -> None:
 
 def find_template(*, team: Team, template_id: str) -> Template:
     """Return a template of the team with its published version; raises NotFoundError, also for a deleted one."""
-    template = team.templates.live().select_related("current_version").filter(pk=template_id).first()
+    template = team.templates.live().select_related("current_version", "url_base").filter(pk=template_id).first()
     if template is None:
         raise NotFoundError
     return template

@@ -96,7 +96,19 @@ def stream(key: str, *, byte_range: str | None = None) -> tuple[dict[str, Any], 
         raise StoreUnavailableError(str(error)) from error
     except BotoCoreError as error:
         raise StoreUnavailableError(str(error)) from error
-    return answer, answer["Body"].iter_chunks(_CHUNK)
+    return answer, _Pieces(answer["Body"])
+
+
+class _Pieces(Iterator[bytes]):
+    """The bytes of an object, once, in chunks; closing gives up the rest, and the connection that brings it."""
+
+    def __init__(self, body: Any) -> None:
+        self._chunks = body.iter_chunks(_CHUNK)
+        self.close = body.close
+
+    def __next__(self) -> bytes:
+        chunk: bytes = next(self._chunks)
+        return chunk
 
 
 def get(key: str) -> bytes:
