@@ -91,6 +91,14 @@ _OPEN_RENDERS: Final = """
 SELECT status, count(*), extract(epoch FROM statement_timestamp() - min(created_at))::float8
 FROM renders_render WHERE status IN ('pending', 'running') GROUP BY status
 """
+# `delivery_to_ring` is such an index, too.
+_OPEN_DELIVERIES: Final = """
+SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'sending'),
+    count(*) FILTER (WHERE status = 'pending' AND next_attempt_at <= statement_timestamp()),
+    coalesce(extract(epoch FROM statement_timestamp() - min(next_attempt_at) FILTER (
+        WHERE status = 'pending' AND next_attempt_at <= statement_timestamp())), 0)::float8
+FROM webhooks_delivery WHERE status IN ('pending', 'sending')
+"""
 
 
 def _database() -> Iterator[Metric]:
@@ -105,6 +113,27 @@ def _database() -> Iterator[Metric]:
         "automette_oldest_pending_render_seconds",
         "Seconds since the oldest pending render was accepted; 0 when none is pending.",
         value=found.get("pending", (0, 0))[1],
+    )
+    yield from _deliveries()
+
+
+def _deliveries() -> Iterator[Metric]:
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN_DELIVERIES)
+        [(pending, sending, due, oldest)] = cursor.fetchall()
+    deliveries = GaugeMetricFamily(
+        "automette_webhook_deliveries", "Deliveries that have not ended, by status.", labels=["status"]
+    )
+    deliveries.add_metric(["pending"], pending)
+    deliveries.add_metric(["sending"], sending)
+    yield deliveries
+    yield GaugeMetricFamily(
+        "automette_due_webhook_deliveries", "Pending deliveries whose next attempt is due.", value=due
+    )
+    yield GaugeMetricFamily(
+        "automette_oldest_due_webhook_delivery_seconds",
+        "Seconds that the delivery which is due for longest has been due; 0 when none is.",
+        value=oldest,
     )
 
 
@@ -124,6 +153,12 @@ def _broker() -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "automette_workers", "Worker processes that have reported in the last 20 seconds.", value=len(reports)
     )
+    senders = worker_status.senders()
+    yield GaugeMetricFamily(
+        "automette_webhook_senders",
+        "Processes that only send webhooks and have reported in the last 20 seconds.",
+        value=len(senders),
+    )
     libreoffice = GaugeMetricFamily(
         "automette_worker_has_libreoffice", "1 if the worker can turn DOCX into PDF, else 0.", labels=["worker"]
     )
@@ -131,7 +166,7 @@ def _broker() -> Iterator[Metric]:
         libreoffice.add_metric([worker], report["libreoffice"])
     yield libreoffice
     yield from _engines(reports)
-    yield from _counted(reports)
+    yield from _counted(reports | senders)
 
 
 def _engines(reports: dict[str, dict[str, Any]]) -> Iterator[Metric]:
@@ -183,7 +218,8 @@ def _counted(reports: dict[str, dict[str, Any]]) -> Iterator[Metric]:
             for name, sample, labels, value in report.get("counted", ()):  # a worker of the last version has none
                 if name == family.name:
                     metric.add_sample(sample, {"worker": worker, **labels}, value)
-        yield metric
+        if metric.samples:  # of what no worker counts there is nothing to say
+            yield metric
 
 
 _KNOWS: Final[dict[str, Callable[[], Iterator[Metric]]]] = {

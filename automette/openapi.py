@@ -63,6 +63,13 @@ IDEMPOTENCY_CONFLICT = {
         "with `Retry-After`)."
     )
 }
+DISABLED = {409: _error("The webhook is disabled.")}
+DISABLED_OR_IDEMPOTENCY_CONFLICT = {
+    409: _error(
+        "The webhook is disabled, or an attempt is being made at this moment. Or the Idempotency-Key was used for "
+        "another body; or the first request with it is still being answered (then with `Retry-After`)."
+    )
+}
 INVALID = {422: _error("A value is not allowed.")}
 NOT_COMPILABLE = {
     422: OpenApiResponse(

@@ -9,17 +9,21 @@ from django.conf import settings
 from django.http import HttpRequest
 
 import credits.openapi_examples
+import ondemand.openapi_examples
 import renders.openapi_examples
 import templates_app.file_openapi_examples
 import templates_app.openapi_examples
+import webhooks.openapi_examples
 from automette import demo_ids
 from automette.openapi_examples import BASE, ERRORS, Examples
 
 EXAMPLES: Final[dict[str, Examples]] = {
     **credits.openapi_examples.EXAMPLES,
+    **ondemand.openapi_examples.EXAMPLES,
     **renders.openapi_examples.EXAMPLES,
     **templates_app.file_openapi_examples.EXAMPLES,
     **templates_app.openapi_examples.EXAMPLES,
+    **webhooks.openapi_examples.EXAMPLES,
 }
 DESCRIPTION: Final = """\
 Templates and JSON in, finished documents out.
@@ -39,7 +43,7 @@ _PAGING: Final = {
     "limit": "How many there may be on a page.",
     "cursor": "`next_cursor` of the page before; left out: the first page.",
 }
-_NOT_OUR_IDS: Final = {"LedgerEntry.id", "WebhookDelivery.event_id"}
+_NOT_OUR_IDS: Final = {"LedgerEntry.id", "WebhookDelivery.event_id", "Delivery.event_id", "DeliveryListItem.event_id"}
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-Id": {
         "description": "Names this request in our logs.",
@@ -140,7 +144,8 @@ def _complete(operation: dict[str, Any], examples: Examples) -> None:
 
 def _may_be_long(parameter: dict[str, Any]) -> bool:
     """Whether it is a text that the request line may have no room for; a character takes up to 12 there."""
-    return parameter["in"] == "query" and 12 * parameter["schema"].get("maxLength", 0) > LONGEST_REQUEST_LINE
+    longest: int = parameter["schema"].get("maxLength", 0)
+    return parameter["in"] == "query" and 12 * longest > LONGEST_REQUEST_LINE
 
 
 def _fill_form(schema: dict[str, Any], examples: Examples) -> None:

@@ -17,6 +17,8 @@ RENDER_ID: Final = "cmi1example0render0000001"
 JOB_ID: Final = "cmi1example0job0000000001"
 ASSET_ID: Final = "cmi1example0asset00000001"
 FONT_ID: Final = "cmi1example0font000000001"
+WEBHOOK_ID: Final = "cmi1example0webhook000001"
+DELIVERY_ID: Final = "cmi1example0delivery00001"
 CREATED_AT: Final = "2026-11-20T09:30:00.250Z"
 UPDATED_AT: Final = "2026-11-20T09:41:12.004Z"
 

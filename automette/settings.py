@@ -8,6 +8,8 @@ import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
+from automette.lib.encryption import read_keys
+
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -26,6 +28,10 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
+try:
+    ENCRYPTION_KEYS = read_keys(env.list("ENCRYPTION_KEYS", default=[]))
+except ValueError as error:
+    raise ImproperlyConfigured(f"ENCRYPTION_KEYS must read id:base64-of-32-bytes,...: {error}.") from error
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -43,6 +49,7 @@ INSTALLED_APPS = [
     "webhooks",
     "templates_app",
     "renders",
+    "ondemand",
 ]
 MIDDLEWARE = [
     "automette.lib.request_id.RequestIdMiddleware",
@@ -143,6 +150,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
     },
     "delete-unused-blobs": {"task": "templates_app.delete_unused_blobs", "schedule": 3600.0},
+    "delete-old-events": {"task": "webhooks.delete_old_events", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(AUTOMETTE_DATA / "beat-schedule")
 
@@ -188,6 +196,12 @@ except ValueError as error:
 REMOTE_IMAGE_SECONDS = env.float("REMOTE_IMAGE_SECONDS", default=10)
 MAX_REMOTE_IMAGE_BYTES = env.int("MAX_REMOTE_IMAGE_BYTES", default=10_000_000)
 REMOTE_IMAGE_CACHE_SECONDS = env.float("REMOTE_IMAGE_CACHE_SECONDS", default=300)
+WEBHOOK_SECONDS = env.float("WEBHOOK_SECONDS", default=15)
+WEBHOOK_CALLS_PER_RECEIVER = env.int("WEBHOOK_CALLS_PER_RECEIVER", default=5)
+WEBHOOK_CALLS_PER_TEAM = env.int("WEBHOOK_CALLS_PER_TEAM", default=20)
+WEBHOOK_RETENTION_DAYS = env.int("WEBHOOK_RETENTION_DAYS", default=30)
+if WEBHOOK_RETENTION_DAYS < 1:
+    raise ImproperlyConfigured("WEBHOOK_RETENTION_DAYS must be at least 1.")
 
 # The home page shows the demo team's documents: for `make run`, not for a server with customers.
 SHOW_DEMO_DOCUMENTS = env.bool("SHOW_DEMO_DOCUMENTS", default=False)
@@ -233,6 +247,8 @@ SPECTACULAR_SETTINGS = {
         {"name": "Templates", "description": "What documents look like, in numbered versions."},
         {"name": "Assets", "description": "Files that templates use: pictures, data, further sources."},
         {"name": "Fonts", "description": "Fonts that templates may name."},
+        {"name": "Webhooks", "description": "Addresses that are told of events, and what became of each delivery."},
+        {"name": "On-demand", "description": "Signed URLs that show a template with some data, without a key."},
         {"name": "Credits", "description": "What the team may still render, and where its credits went."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
@@ -248,7 +264,12 @@ SPECTACULAR_SETTINGS = {
         "validatorUrl": None,  # else a badge from another server
     },
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"JobSourceEnum": "renders.models.Job.Source"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobSourceEnum": "renders.models.Job.Source",
+        "StatusEnum": "renders.models.Render.Status",
+        "DeliveryStatusEnum": "webhooks.models.Delivery.Status",
+        "EventNameEnum": "webhooks.models.EventName",
+    },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import canvas, measurements, report, scale, teams, waiting, word
+from bench import canvas, measurements, ondemand, report, scale, teams, waiting, webhooks, word
 from bench.application import application
 from bench.bare import BareCompiler
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
     from bench.application import Application
 
-ALL = ("bare", "engine", "canvas", "docx", "teams", "sync", "async", "memory", "mixed", "scale", "waiting")
+_WITH_BARE = ("bare", "engine", "canvas", "docx", "teams", "sync", "async", "memory", "mixed")
+ALL = (*_WITH_BARE, "scale", "waiting", "ondemand", "webhooks")
 _ENGINES = {"canvas": canvas.measure_canvas, "docx": word.measure_docx, "teams": teams.measure_teams}
 _APART = {  # compared with nothing bare, and they start what they need themselves
     "scale": scale.measure_scale,
     "waiting": waiting.measure_waiting,
+    "ondemand": ondemand.measure_ondemand,
+    "webhooks": webhooks.measure_webhooks,
 }
 _LONG = {"memory", "mixed", "scale"}
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -23,6 +23,8 @@ def lines(results: dict[str, Any]) -> list[str]:
         ("mixed", _mixed),
         ("scale", _scale),
         ("waiting", _waiting),
+        ("ondemand", _ondemand),
+        ("webhooks", _webhooks),
     ):
         if name in results:
             rows += ["", *table(results[name])]
@@ -177,4 +179,38 @@ def _waiting(found: dict[str, Any]) -> list[str]:
         _row("waiting / nobody", found["ratio"], "<= 2", reached=found["ratio"]["median"] <= 2),
         _row("database connections of the web process", connections, "<= 16", reached=found["connections"] <= 16),
         f"  {p50}; answers after at most {found['answers_seconds']['max']:.1f} s: {answers}",
+    ]
+
+
+def _ondemand(found: dict[str, Any]) -> list[str]:
+    p95 = ", ".join(
+        f"{kind.replace('_', ' ')} {found[kind]['p95_ms']['median']:.1f}"
+        for kind in ("signed", "public", "signed_304", "public_304")
+    )
+    return [
+        _row(f"signed URL, {found['bytes']:,} bytes, per second", found["signed"]["per_second"]),
+        _row("public file, the same, per second", found["public"]["per_second"]),
+        _row("signed / public", found["ratio"]),
+        _row("signed URL, 304, per second", found["signed_304"]["per_second"]),
+        _row("public file, 304, per second", found["public_304"]["per_second"]),
+        _row("signed / public, 304", found["ratio_304"]),
+        f"  {found['threads']} connections, one web process; p95 in ms: {p95}",
+    ]
+
+
+def _webhooks(found: dict[str, Any]) -> list[str]:
+    one, wait = found["one_per_second"], found["wait_ms"]
+    cpu = ", ".join(f"{group} {value:.2f}" for group, value in sorted(found["cpu_ms_by_group"].items()))
+    return [
+        _row("deliveries to one fast receiver, per second", one, ">= 200", reached=one["median"] >= 200),
+        _row("deliveries to 20 of them, per second", found["many_per_second"]),
+        f"  CPU of each, ms: {cpu}",
+        _row(
+            "render ended to received, beside a tarpit, p99, ms",
+            {"median": wait["p99"], "max": wait["max"]},
+            "<= 2000",
+            reached=wait["p99"] <= 2000,
+        ),
+        f"  p50 {wait['p50']:.1f} ms, p95 {wait['p95']:.1f} ms; {found['events_per_second']:.1f} events a second",
+        f"  attempts at the tarpit meanwhile: {found['tarpit_attempts']}",
     ]

@@ -6,10 +6,11 @@ The workers have no port of their own to be scraped at, and one page must tell o
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from automette.lib.outbound import errors as outbound
 from workers.errors import EngineError, LimitExceededError, RenderError, TemplateError
 
 REGISTRY: Final = CollectorRegistry()
@@ -32,6 +33,14 @@ _seconds: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
     registry=REGISTRY,
 )
+_webhook_attempts: Final = Counter(
+    "automette_webhook_attempts",
+    "Attempts at a delivery by outcome: delivered, or why not.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+_DELIVERED: Final = "delivered"
+_WEBHOOK_OUTCOMES: Final = (_DELIVERED, "http_error", "redirect", "gone", "internal", *get_args(outbound.Code))
 
 
 def start(engines: Iterable[str]) -> None:
@@ -40,6 +49,17 @@ def start(engines: Iterable[str]) -> None:
         _seconds.labels(engine)
         for outcome in _OUTCOMES:
             _attempts.labels(engine, outcome)
+
+
+def start_webhooks() -> None:
+    """Let every outcome of a webhook begin at 0, for the same reason."""
+    for outcome in _WEBHOOK_OUTCOMES:
+        _webhook_attempts.labels(outcome)
+
+
+def count_webhook_attempt(error_code: str) -> None:
+    """Count one attempt at a delivery; an empty code is a success."""
+    _webhook_attempts.labels(error_code or _DELIVERED).inc()
 
 
 @contextlib.contextmanager

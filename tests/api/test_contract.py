@@ -318,3 +318,100 @@ class TestCredits:
             "<id>",
         )
         assert (grant["kind"], grant["amount"], grant["balance_after"], grant["render_id"]) == ("grant", 10, 10, None)
+
+
+class TestOnDemand:
+    """Section 6."""
+
+    def test_life(self, api):
+        template_id = api.template()
+        address = f"{API}/templates/{template_id}/url_base"
+        body = {"template_id": template_id, "data": {"name": "Ada"}}
+        sentence = "template_id: This template has no url_base. Make one with POST /api/v1/templates/{id}/url_base."
+        assert told(api.post(f"{API}/sign", body)) == (422, error(sentence), {})
+        answer = api.send("POST", address, content_type="")
+        token = answer.json()["url_base"]
+        assert told(answer) == (200, {"url_base": token}, {})
+        assert re.fullmatch("[A-Za-z0-9]{16}", token)
+        assert told(api.get(f"{API}/templates/{template_id}")) == (200, {**TEMPLATE, "url_base": token}, {})
+        status, signed, headers = told(api.post(f"{API}/sign", body))
+        assert (status, list(signed), headers) == (200, ["url", "template_name", "format", "url_base"], {})
+        assert re.fullmatch(
+            rf"{BASE}/ondemand/{token}/image\.pdf\?data=eyJuYW1lIjoiQWRhIn0&s=[\w-]{{43}}", signed.pop("url")
+        )
+        assert signed == {"template_name": "Hello", "format": "pdf", "url_base": token}
+        assert told(api.send("DELETE", address, content_type="")) == (200, {"url_base": None}, {})
+
+    def test_refused(self, api):
+        template_id = api.template()
+        api.post(f"{API}/templates/{template_id}/url_base")
+        asked = {"template_id": template_id, "data": {"price": 1}}
+        assert told(api.post(f"{API}/sign", asked)) == (422, error("data.price: Must be a string."), {})
+        assert told(api.post(f"{API}/sign", {})) == (400, error("template_id: This field is required."), {})
+        assert told(api.post(f"{API}/sign", {"template_id": UNKNOWN})) == (404, error("Not found."), {})
+        assert told(api.post(f"{API}/templates/{UNKNOWN}/url_base")) == (404, error("Not found."), {})
+
+
+class TestWebhooks:
+    """Section 7."""
+
+    URL, EVENTS = "https://shop.example/hooks", ["render.completed", "form.submitted"]
+
+    def create(self, api, **more):
+        return api.post(f"{API}/webhooks", {"url": self.URL, "events": self.EVENTS, **more})
+
+    def test_life(self, api):
+        assert told(api.get(f"{API}/webhooks")) == (200, [], {})
+        answer = self.create(api)
+        status, created, headers = told(answer)
+        assert (status, headers) == (201, {})
+        assert list(created) == ["id", "url", "events", "secret", "enabled", "created_at"]
+        assert re.fullmatch(r"wh_[A-Za-z0-9]{32}", created.pop("secret"))
+        named = {"id": "<id>", "url": self.URL, "events": self.EVENTS, "enabled": True, "created_at": "<time>"}
+        assert created == named
+        one = {**named, "failure_count": 0, "updated_at": "<time>", "signature_key": "base64"}
+        one |= {"self": f"{BASE}{API}/webhooks/<id>", "disabled_reason": None}
+        address = f"{API}/webhooks/{answer.json()['id']}"
+        assert told(api.get(f"{API}/webhooks")) == (200, [one], {})
+        assert told(api.get(address)) == (200, one, {})
+        changed = api.send("PATCH", address, b'{"events": ["render.failed"], "enabled": true}')
+        assert told(changed) == (200, {**one, "events": ["render.failed"]}, {})
+        assert told(api.send("DELETE", address, content_type="")) == (200, {"id": "<id>", "deleted": True}, {})
+        assert told(api.get(address)) == (404, error("Not found."), {})
+        assert told(api.get(f"{API}/webhooks/{UNKNOWN}")) == (404, error("Not found."), {})
+
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ({"url": "http://a.example"}, "url: The URL must start with https://; http is not allowed here."),
+            ({"events": []}, "events: This list may not be empty."),
+            (
+                {"events": ["render.begun"]},
+                "events.0: Must be one of: render.completed, render.failed, form.submitted.",
+            ),
+        ],
+    )
+    def test_values_that_are_not_allowed(self, api, wrong, sentence):
+        assert told(self.create(api, **wrong)) == (422, error(sentence), {})
+        assert api.get(f"{API}/webhooks").json() == []
+
+    def test_rotation(self, api):
+        created = self.create(api).json()
+        status, rotated, _ = told(api.send("POST", f"{API}/webhooks/{created['id']}/rotate_secret", content_type=""))
+        assert (status, list(rotated)) == (200, ["id", "secret", "previous_secret_until"])
+        assert rotated["secret"] != created["secret"]
+
+    def test_delivery(self, api):
+        address = f"{API}/webhooks/{self.create(api, url='https://127.0.0.1:1').json()['id']}"
+        answer = api.send("POST", f"{address}/test", content_type="")
+        status, tested, _ = told(answer)
+        assert (status, tested["status"], tested["event"]) == (202, "pending", "render.completed")
+        assert told(api.get(f"{address}/deliveries")) == (200, {"deliveries": [tested], "next_cursor": None}, {})
+        delivery = f"{API}/webhook_deliveries/{answer.json()['id']}"
+        assert told(api.get(delivery))[1].keys() == tested.keys() | {"body", "attempts"}
+        assert told(api.send("POST", f"{delivery}/redeliver", content_type=""))[0] == 202
+        disabled = api.send("PATCH", address, b'{"enabled": false}')
+        assert (disabled.status_code, disabled.json()["enabled"]) == (200, False)
+        status, refused, _ = told(api.send("POST", f"{delivery}/redeliver", content_type=""))
+        assert (status, list(refused)) == (409, ["error"])
+        api.send("DELETE", address)

@@ -11,6 +11,7 @@ from accounts.models import Project
 from automette.lib.ids import new_id
 from templates_app.assets import save_asset
 from templates_app.models import Font
+from tests.webhooks.deliveries import deliver, subscribe
 
 
 @pytest.fixture
@@ -25,6 +26,9 @@ def theirs(other_api, accept):
         "asset_id": save_asset(team=other_api.team, actor="test", content=b"secret", name="secret.txt")[0].id,
         "font_id": Font.objects.create(team=other_api.team, filename="secret.ttf", size_bytes=1, sha256="0" * 64).id,
         "project_id": Project.objects.get(team=other_api.team).id,
+        "webhook_id": (subscription := subscribe(other_api)).id,
+        "delivery_id": deliver(subscription).id,
+        "delivery_of_a_render_id": deliver(team=other_api.team, status="failed").id,
     }
 
 
@@ -42,6 +46,11 @@ READS = [
     "/api/v1/assets/{asset_id}?download=true",
     "/api/v1/fonts/{font_id}",
     "/api/v1/fonts/{font_id}?download=true",
+    "/api/v1/webhooks/{webhook_id}",
+    "/api/v1/webhooks/{webhook_id}/deliveries",
+    "/api/v1/webhooks/{webhook_id}/deliveries?cursor={delivery_id}",
+    "/api/v1/webhook_deliveries/{delivery_id}",
+    "/api/v1/webhook_deliveries/{delivery_of_a_render_id}",
 ]
 WRITES = [
     ("DELETE", "/api/v1/assets/{asset_id}"),
@@ -50,6 +59,14 @@ WRITES = [
     ("PATCH", "/api/v1/templates/{template_id}"),
     ("DELETE", "/api/v1/templates/{template_id}"),
     ("POST", "/api/v1/templates/{template_id}/publish"),
+    ("POST", "/api/v1/templates/{template_id}/url_base"),
+    ("DELETE", "/api/v1/templates/{template_id}/url_base"),
+    ("PATCH", "/api/v1/webhooks/{webhook_id}"),
+    ("DELETE", "/api/v1/webhooks/{webhook_id}"),
+    ("POST", "/api/v1/webhooks/{webhook_id}/test"),
+    ("POST", "/api/v1/webhooks/{webhook_id}/rotate_secret"),
+    ("POST", "/api/v1/webhook_deliveries/{delivery_id}/redeliver"),
+    ("POST", "/api/v1/webhook_deliveries/{delivery_of_a_render_id}/redeliver"),
 ]
 
 
@@ -114,6 +131,14 @@ def test_team_without_credit_learns_nothing_either(new_api, other_api, theirs, n
     assert (answer.status_code, answer.content) == (404, b'{"error":"Not found."}')
 
 
+def test_another_teams_webhook_gets_nothing_again(api, theirs):
+    body = {"since": "2026-01-01T00:00:00Z"}
+    real = api.post(f"/api/v1/webhooks/{theirs['webhook_id']}/redeliver", body)
+    made_up = api.post(f"/api/v1/webhooks/{new_id()}/redeliver", body)
+    assert (real.status_code, real.content, _told(real)) == (404, b'{"error":"Not found."}', _told(made_up))
+    assert real.content == made_up.content
+
+
 def test_filter_by_another_teams_template_is_an_empty_list(api, theirs):
     real = api.get("/api/v1/renders", template_id=theirs["template_id"])
     made_up = api.get("/api/v1/renders", template_id=new_id())
@@ -146,6 +171,7 @@ def test_lists_hold_the_own_team_only(api, other_api, theirs):
     assert api.get("/api/v1/jobs").json() == {"jobs": [], "next_cursor": None}
     assert api.get("/api/v1/assets").json() == []
     assert api.get("/api/v1/fonts").json() == []
+    assert api.get("/api/v1/webhooks").json() == []
     assert [template["name"] for template in other_api.get("/api/v1/templates").json()] == ["Secret plans"]
 
 

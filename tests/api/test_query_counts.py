@@ -25,6 +25,8 @@ from templates_app.services import add_version
 from tests.api.test_fonts import FONT
 from tests.api.test_route_permissions import OPEN_TO_ALL, PREFIX, routes_of_the_api
 from tests.hostile.fonts import named
+from tests.webhooks.deliveries import deliver, subscribe
+from webhooks.models import Attempt, Delivery
 
 READS = {
     "openapi.json": 0,
@@ -49,11 +51,17 @@ READS = {
     "renders?limit=100": 2,
     "renders?limit=100&status=pending&template_id={template_id}": 2,
     "renders?cursor={render_id}": 3,
-    "renders/{render_id}": 2,
+    "renders/{render_id}": 3,
     "renders/{render_id}?download=true": 3,
     "jobs?limit=100": 3,
     "jobs?cursor={job_id}": 4,
     "jobs/{job_id}": 4,
+    "webhooks": 2,
+    "webhooks/{webhook_id}": 2,
+    "webhooks/{webhook_id}/deliveries?limit=100": 3,
+    "webhooks/{webhook_id}/deliveries?limit=100&status=failed": 3,
+    "webhooks/{webhook_id}/deliveries?cursor={delivery_id}": 4,
+    "webhook_deliveries/{delivery_id}": 3,
 }
 
 
@@ -83,8 +91,22 @@ WRITES = [
     Write("POST", "fonts", 201, 10, {}, "a.ttf"),
     Write("DELETE", "assets/{asset_id}", 200, 4),
     Write("DELETE", "fonts/{font_id}", 200, 4),
-    Write("DELETE", "renders/{render_id}", 200, 10),
+    Write("DELETE", "renders/{render_id}", 200, 11),
+    Write("POST", "templates/{template_id}/url_base", 200, 5),
+    Write("POST", "templates/{template_id}/url_base", 200, 7),
+    Write("POST", "sign", 200, 5, {"template_id": "{template_id}"}),
+    Write("POST", "sign", 200, 3, {"template_id": "{template_id}"}),
+    Write("POST", "sign", 200, 10, {"template_id": "{template_id}", "data": {"a": "1"}}, key="only-once"),
+    Write("DELETE", "templates/{template_id}/url_base", 200, 6),
     Write("DELETE", "templates/{template_id}", 200, 5),
+    Write("POST", "webhooks", 201, 6, {"url": "https://127.0.0.1:1", "events": ["render.failed"]}),
+    Write("PATCH", "webhooks/{webhook_id}", 200, 5, {"url": "https://127.0.0.1:2"}),
+    Write("POST", "webhooks/{webhook_id}/test", 202, 6),
+    Write("POST", "webhooks/{webhook_id}/rotate_secret", 200, 5),
+    Write("POST", "webhooks/{webhook_id}/rotate_secret", 200, 10, key="only-once"),
+    Write("POST", "webhooks/{webhook_id}/redeliver", 202, 4, {"since": "2026-01-01T00:00:00Z"}),
+    Write("POST", "webhook_deliveries/{delivery_id}/redeliver", 202, 5),
+    Write("DELETE", "webhooks/{webhook_id}", 200, 5),
 ]
 
 
@@ -118,6 +140,7 @@ def ids(api, accept, request):
         font = add_font(api, f"Plan {n}")
         accept(api, template.id)
     render = complete(accept(api, template.id))
+    delivery = add_webhooks(api, count)
     api.team.renders.update(job_id=render.job_id)  # one job has them all
     api.get("/api/v1/credits")
     return {
@@ -126,8 +149,21 @@ def ids(api, accept, request):
         "font_id": font.id,
         "render_id": render.id,
         "job_id": render.job_id,
+        "webhook_id": delivery.subscription_id,
+        "delivery_id": delivery.id,
         "entry_id": api.team.ledger_entries.last().pk,
     }
+
+
+def add_webhooks(api, count: int) -> Delivery:
+    """After the render, so that it tells them nothing; return the last delivery of the last one."""
+    for _ in range(count):
+        subscription = subscribe(api)
+    for _ in range(count):
+        delivery = deliver(subscription, status="failed")
+    for number in range(count):
+        Attempt.objects.create(delivery=delivery, claim=number, url="https://127.0.0.1:1")
+    return delivery
 
 
 def add_font(api, family: str) -> Font:
@@ -178,7 +214,9 @@ def test_writing(server, api, ids):
 
 def _send(api, write: Write, ids: dict[str, str]):
     path = f"/{PREFIX}{write.path}".format(**ids)
-    body = {name: value.format(**ids) for name, value in (write.body or {}).items()}
+    body = {
+        name: value.format(**ids) if isinstance(value, str) else value for name, value in (write.body or {}).items()
+    }
     headers = {"Idempotency-Key": write.key} if write.key else None
     if write.file is None:
         return api.send(write.method, path, json.dumps(body).encode() if write.body else b"", headers=headers)

@@ -14,9 +14,11 @@ from accounts.keys import new_key
 from accounts.models import ApiKey, Project
 from accounts.services import create_api_key, revoke_api_key
 from automette.lib.ids import new_id
+from ondemand.services import replace_url_base
 from templates_app import blobs
 from templates_app.assets import save_asset
 from templates_app.models import Font
+from tests.webhooks.deliveries import deliver, subscribe
 
 PREFIX = "api/v1/"
 
@@ -44,6 +46,9 @@ ROUTES = {
     ("POST", "templates/<id:template_id>/publish"): Entry(200, 404),
     ("GET", "templates/<id:template_id>/versions"): Entry(200, 404),
     ("GET", "templates/<id:template_id>/versions/<int:number>"): Entry(200, 404),
+    ("POST", "templates/<id:template_id>/url_base"): Entry(200, 404),
+    ("DELETE", "templates/<id:template_id>/url_base"): Entry(200, 404),
+    ("POST", "sign"): Entry(200, 404, {"template_id": "{template_id}"}),
     ("GET", "assets"): Entry(200, 200),
     ("POST", "assets"): Entry(201, 404, {"template_id": "{template_id}"}, file=b"a,b"),
     ("GET", "assets/<id:asset_id>"): Entry(200, 404),
@@ -59,6 +64,17 @@ ROUTES = {
     ("DELETE", "renders/<id:render_id>"): Entry(200, 404),
     ("GET", "jobs"): Entry(200, 200),
     ("GET", "jobs/<id:job_id>"): Entry(200, 404),
+    ("GET", "webhooks"): Entry(200, 200),
+    ("POST", "webhooks"): Entry(422, 422, {"url": "https://127.0.0.1:1", "events": "{webhook_id}"}),
+    ("GET", "webhooks/<id:webhook_id>"): Entry(200, 404),
+    ("PATCH", "webhooks/<id:webhook_id>"): Entry(200, 404, {"url": "https://127.0.0.1:1"}),
+    ("DELETE", "webhooks/<id:webhook_id>"): Entry(200, 404),
+    ("POST", "webhooks/<id:webhook_id>/test"): Entry(202, 404),
+    ("POST", "webhooks/<id:webhook_id>/rotate_secret"): Entry(200, 404),
+    ("GET", "webhooks/<id:webhook_id>/deliveries"): Entry(200, 404),
+    ("POST", "webhooks/<id:webhook_id>/redeliver"): Entry(202, 404, {"since": "2026-01-01T00:00:00Z"}),
+    ("GET", "webhook_deliveries/<id:delivery_id>"): Entry(200, 404),
+    ("POST", "webhook_deliveries/<id:delivery_id>/redeliver"): Entry(202, 404),
 }
 ANSWERED_BY_A_WORKER = {("GET", "font_families"), ("POST", "templates")}
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -127,6 +143,9 @@ def world(api, other_api, accept) -> World:
     ids = {"template_id": template_id, "render_id": render.id, "project_id": project.id, "asset_id": asset.id}
     ids["job_id"] = render.job_id
     ids["font_id"] = font.id
+    replace_url_base(team=api.team, actor="test", template_id=template_id)
+    subscription = subscribe(api)
+    ids |= {"webhook_id": subscription.id, "delivery_id": deliver(subscription).id}
     return World(api, ids, keys)
 
 

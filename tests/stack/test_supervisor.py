@@ -119,7 +119,7 @@ def test_a_taken_port_is_reported_before_anything_starts(clean_environment: dict
 
 
 def test_the_procfile_names_the_processes_in_order(tmp_path: Path) -> None:
-    assert list(read_procfile()) == ["release", "web", "worker", "sweeper", "beat"]
+    assert list(read_procfile()) == ["release", "web", "worker", "webhooks", "sweeper", "beat"]
     broken = tmp_path / "Procfile"
     broken.write_text("web: run\n\n# comment\nno command\n")
     with pytest.raises(StackError, match="line 4: expected `name: command`"):
