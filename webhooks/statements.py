@@ -1,9 +1,9 @@
-"""The statements of sending: claim a delivery, record what came of the attempt, find the next one.
+"""The statements of sending: claim a delivery, record what came of the attempt.
 
-Claims and records of a team come one after the other, by an advisory lock: only so can calls under way be counted
-and a place be given away without anybody overshooting. The lock is taken by a statement of its own, because a
-statement sees what was committed before it began. A delivery's row is locked before that of its subscription, as
-everywhere. All times are the database's.
+Claims of a team come one after the other, by an advisory lock: only so can calls under way be counted and a place be
+given away without anybody overshooting. The lock is taken by a statement of its own, because a statement sees what
+was committed before it began. A delivery's row is locked before that of its subscription, as everywhere. All times
+are the database's.
 """
 
 import dataclasses
@@ -19,7 +19,6 @@ from accounts.services import record_audit
 from automette.lib.ids import new_id
 from webhooks.models import DISABLED_AT_FAILURES
 from webhooks.schedule import seconds_until_next
-from webhooks.turns import next_of_team
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +65,11 @@ class Result:
 
 _IS_DUE: Final = """(delivery.status = 'pending' AND delivery.next_attempt_at <= statement_timestamp()
         OR delivery.status = 'sending' AND delivery.lease_expires_at < statement_timestamp())"""
-_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(team)s::text, %(locks)s::bigint))"
 # Most messages of a busy receiver end here, at the cost of reading: without the lock, and with nothing written.
+# Nobody waits for the disk with the lock in his hands: a claim that a crash of the database undoes was none.
 _LOCK_ITS_TEAM: Final = """
-SELECT pg_advisory_xact_lock(hashtextextended(delivery.team_id, %(locks)s::bigint))
+SELECT pg_advisory_xact_lock(hashtextextended(delivery.team_id, %(locks)s::bigint)),
+    set_config('synchronous_commit', 'off', true)
 FROM webhooks_delivery AS delivery, LATERAL (
     SELECT count(*) AS of_team, count(*) FILTER (WHERE sending.receiver = delivery.receiver) AS of_receiver
     FROM webhooks_delivery AS sending
@@ -180,6 +180,10 @@ def _claim(delivery_id: str) -> Claim | None:
     return found if status == "sending" else None
 
 
+def _limits() -> dict[str, int]:
+    return {"of_receiver": settings.WEBHOOK_CALLS_PER_RECEIVER, "of_team": settings.WEBHOOK_CALLS_PER_TEAM}
+
+
 _ATTEMPT: Final = """
 WITH attempt AS (
     UPDATE webhooks_attempt
@@ -221,64 +225,21 @@ _TRIED_MANUALLY: Final = """
 )"""
 
 
-def _limits() -> dict[str, int]:
-    return {"of_receiver": settings.WEBHOOK_CALLS_PER_RECEIVER, "of_team": settings.WEBHOOK_CALLS_PER_TEAM}
+_OWNED: Final = " SELECT id FROM changed"
+_SUCCEEDED: Final = _ATTEMPT + _DELIVERED + _OWNED
+_FAILED: Final = _ATTEMPT + _TRIED + _OWNED
+_FAILED_MANUALLY: Final = _ATTEMPT + _TRIED_MANUALLY + _OWNED
 
 
-# The oldest delivery of the same receiver that is due, and how many other calls of the team are under way.
-_AND_NEXT: Final = """
-SELECT EXISTS (SELECT FROM changed), (
-    SELECT due.id FROM webhooks_delivery AS due
-    WHERE due.team_id = %(team)s AND due.receiver = %(receiver)s AND due.status = 'pending'
-        AND due.next_attempt_at <= statement_timestamp() AND due.id <> %(id)s
-        AND NOT EXISTS (SELECT FROM webhooks_subscription WHERE id = %(subscription)s AND NOT enabled)
-    ORDER BY due.next_attempt_at, due.id LIMIT 1
-), (
-    SELECT count(*) FROM webhooks_delivery AS sending
-    WHERE sending.team_id = %(team)s AND sending.status = 'sending' AND sending.id <> %(id)s
-        AND sending.lease_expires_at >= statement_timestamp()
-)
-"""
-_SUCCEEDED: Final = _ATTEMPT + _DELIVERED + _AND_NEXT
-_FAILED: Final = _ATTEMPT + _TRIED + _AND_NEXT
-_FAILED_MANUALLY: Final = _ATTEMPT + _TRIED_MANUALLY + _AND_NEXT
-
-
-# So that those who end their calls at the same moment do not all ring for the same one.
-_TO_THE_END: Final = """
-UPDATE webhooks_delivery
-SET next_attempt_at = statement_timestamp(), ring_at = statement_timestamp() + interval '5 seconds'
-WHERE id = %(id)s AND status = 'pending'
-"""
-
-
-def record(taken: Claim, result: Result) -> str | None:
-    """Write down what came of an attempt; return the delivery that is to be rung for in its place, if one is due.
+def record(taken: Claim, result: Result) -> None:
+    """Write down what came of an attempt, and when the next one is.
 
     A success counts whoever brings it; a failure only from the claim that still owns the row. If the rows are gone,
     nothing happens.
     """
-    with transaction.atomic():
-        next_id = _record(taken, result)
-        if next_id:
-            _execute(_TO_THE_END, {"id": next_id})
-        return next_id
-
-
-def record_and_claim_next(taken: Claim, result: Result) -> Claim | None:
-    """Do the same, and take the next one in the same transaction: whoever is killed here has not lost its place."""
-    with transaction.atomic():
-        next_id = _record(taken, result)
-        return _claim(next_id) if next_id else None
-
-
-def _record(taken: Claim, result: Result) -> str | None:
-    _one(_LOCK, {"team": taken.team_id, "locks": _LOCKS})
     values = {
         "id": taken.delivery_id,
         "number": taken.number,
-        "team": taken.team_id,
-        "receiver": taken.receiver,
         "subscription": taken.subscription_id,
         "attempt": taken.attempt_id,
         "http_status": result.http_status,
@@ -287,17 +248,12 @@ def _record(taken: Claim, result: Result) -> str | None:
         "error": result.error,
         "error_code": result.error_code,
     }
-    next_id: str | None
     if result.error is None:
-        _, next_id, busy = _row(_SUCCEEDED, values)
+        _one(_SUCCEEDED, values)
     elif taken.manual:
-        _, next_id, busy = _row(_FAILED_MANUALLY, values)
+        _one(_FAILED_MANUALLY, values)
     else:
-        next_id, busy = _record_failure(taken, result, values)
-    # A team that was at its limit dropped messages for other receivers, too: whoever ends a call looks for those.
-    if next_id is None or busy >= settings.WEBHOOK_CALLS_PER_TEAM - 1:
-        return next_of_team(taken.team_id)
-    return next_id
+        _record_failure(taken, result, values)
 
 
 _LOCK_SUBSCRIPTION: Final = """
@@ -310,24 +266,25 @@ SET enabled = false, disabled_reason = %(reason)s, updated_at = statement_timest
 """
 
 
-def _record_failure(taken: Claim, result: Result, values: dict[str, Any]) -> tuple[str | None, int]:
+def _record_failure(taken: Claim, result: Result, values: dict[str, Any]) -> None:
     seconds = seconds_until_next(taken.failures + 1, retry_after=result.retry_after)
     pause = None if result.is_gone or seconds is None else dt.timedelta(seconds=seconds)
-    is_owner, next_id, busy = _row(_FAILED, {**values, "pause": pause})
-    if is_owner and taken.subscription_id and _count_failure(taken, taken.subscription_id, result):
-        return None, busy
-    return next_id, busy
+    del values["subscription"]
+    with transaction.atomic():
+        is_owner = _one(_FAILED, {**values, "pause": pause}) is not None
+        if is_owner and taken.subscription_id:
+            _count_failure(taken, taken.subscription_id, result)
 
 
-def _count_failure(taken: Claim, subscription_id: str, result: Result) -> bool:
-    """Add one to the failures in a row; return whether that disables the subscription, which happens once."""
+def _count_failure(taken: Claim, subscription_id: str, result: Result) -> None:
+    """Add one to the failures in a row; one of them disables the subscription, and no other does so again."""
     subscription = _one(_LOCK_SUBSCRIPTION, {"id": subscription_id})
     if subscription is None:  # deleted
-        return False
+        return
     enabled, failures = subscription[0], subscription[1] + 1
     _execute(_COUNT, {"id": subscription_id})
     if not enabled or not (result.is_gone or failures >= DISABLED_AT_FAILURES):
-        return False
+        return
     reason = "The receiver answered 410." if result.is_gone else f"{failures} failed attempts in a row."
     _execute(_DISABLE, {"id": subscription_id, "reason": reason})
     record_audit(
@@ -338,7 +295,6 @@ def _count_failure(taken: Claim, subscription_id: str, result: Result) -> bool:
         detail={"reason": reason},
     )
     log.info("webhook_disabled", subscription_id=subscription_id, failures=failures)
-    return True
 
 
 def _one(statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -346,13 +302,6 @@ def _one(statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         cursor.execute(statement, values)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
-
-
-def _row(statement: str, values: dict[str, Any]) -> tuple[Any, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows[0]
 
 
 def _execute(statement: str, values: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from renders import statements
 from renders.models import Render
 from tests.conftest import HELLO, Api, wait_until
 
+FOR_EVER = "public, max-age=31536000, immutable"
 BANNER = {
     "width": 120,
     "height": 60,
@@ -94,3 +95,7 @@ def end(render: Render, *, error: str | None = None, content: statements.StoredF
         render.format, f"secure/{render.id}-1.{render.format}", "application/pdf", 5, "0" * 64
     )
     assert statements.complete(taken, files=[file], pages=1, report={})
+
+
+def body_of(answer) -> bytes:
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content

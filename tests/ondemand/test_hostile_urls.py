@@ -11,7 +11,7 @@ import requests
 from ondemand import signatures
 from ondemand.signatures import SignedQuery
 from tests.ondemand.conftest import Signer, end
-from tests.ondemand.test_signed_documents import is_refusal
+from tests.ondemand.refusals import is_refusal
 
 ODD = "Az09-_=+/%&?#.;\0\n\x7f é"
 

@@ -11,7 +11,7 @@ import requests
 
 from tests.conftest import Processes, is_ready, wait_until
 from tests.ondemand.conftest import Signer
-from tests.ondemand.test_signed_documents import is_refusal
+from tests.ondemand.refusals import is_refusal
 from tests.renders.test_waiting import _connections as connections
 
 OWN_REDIS_DATABASE = 5  # no other worker is to take what waits here

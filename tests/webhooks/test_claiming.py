@@ -20,6 +20,7 @@ from tests.webhooks.receivers import (
     reload,
     subscribe,
 )
+from webhooks import delivery as sender
 from webhooks import statements
 from webhooks.models import Attempt, Delivery
 from webhooks.statements import Result
@@ -252,6 +253,16 @@ def test_control_without_the_lock_they_do(team, settings, monkeypatch):
 # --- who goes on with what
 
 
+def go_on(taken, result) -> statements.Claim | None:
+    statements.record(taken, result)
+    return sender._claim_next(taken)
+
+
+def hand_over(taken) -> str | None:
+    statements.record(taken, OK)
+    return sender._hand_over(taken)
+
+
 def test_who_ends_a_call_goes_on_with_the_oldest_of_its_receiver(team, settings):
     settings.WEBHOOK_CALLS_PER_RECEIVER = 1
     subscription = subscribe(team)
@@ -259,13 +270,13 @@ def test_who_ends_a_call_goes_on_with_the_oldest_of_its_receiver(team, settings)
     other = deliver_to(subscribe(team), next_attempt_at=Now() - dt.timedelta(days=1))  # older, and of another
     taken = statements.claim(first.id)
     assert claims([third, second]) == []
-    taken = statements.record_and_claim_next(taken, OK)
+    taken = go_on(taken, OK)
     assert taken.delivery_id == second.id
-    taken = statements.record_and_claim_next(taken, BAD)
+    taken = go_on(taken, BAD)
     assert taken.delivery_id == third.id
-    taken = statements.record_and_claim_next(taken, OK)
+    taken = go_on(taken, OK)
     assert taken.delivery_id == other.id
-    assert statements.record_and_claim_next(taken, OK) is None
+    assert go_on(taken, OK) is None
     assert [one.status for one in reload(first, second, third)] == ["delivered", "pending", "delivered"]
 
 
@@ -279,18 +290,18 @@ def test_who_brings_a_team_below_its_limit_goes_on_with_its_oldest(team, setting
     taken = statements.claim(first.id)
     assert statements.claim(second.id)
     assert claims([refused, own, excluded]) == []
-    taken = statements.record_and_claim_next(taken, OK)
+    taken = go_on(taken, OK)
     assert taken.delivery_id == refused.id
-    taken = statements.record_and_claim_next(taken, OK)
+    taken = go_on(taken, OK)
     assert taken.delivery_id == own.id
-    assert statements.record_and_claim_next(taken, OK) is None
+    assert go_on(taken, OK) is None
 
 
 def test_those_who_end_at_the_same_moment_ring_for_different_ones(team):
     subscription = subscribe(team)
     waiting = [deliver_to(subscription) for _ in range(10)]
     taken = [statements.claim(one.id) for one in waiting[:5]]
-    rung = in_threads(5, lambda number: statements.record(taken[number], OK))
+    rung = in_threads(5, lambda number: hand_over(taken[number]))
     assert set(rung) == {one.id for one in waiting[5:]}
     before = database_time()
     assert all(one.next_attempt_at <= before < one.ring_at for one in reload(*waiting[5:]))
@@ -306,8 +317,8 @@ def test_nobody_goes_on_with_what_is_not_due_or_disabled_or_anothers(team, setti
     one, two = statements.claim(first.id), statements.claim(second.id)
     deliver_to(subscription)
     change(subscription, enabled=False)
-    assert statements.record(one, OK) is None
-    assert statements.record(two, OK) is None
+    assert hand_over(one) is None
+    assert hand_over(two) is None
 
 
 def test_the_same_address_of_two_teams_is_two_receivers(team, settings):
@@ -365,7 +376,8 @@ def test_recording_what_was_deleted_meanwhile_ends_quietly(team):
         taken = statements.claim(delivery.id)
         Attempt.objects.filter(delivery=delivery).delete()
         delivery.event.delete()
-        assert statements.record(taken, result) == other.id
+        assert go_on(taken, result).delivery_id == other.id
+        change(other, status="pending", lease_expires_at=None)
         delivery = deliver_to(delivery.subscription, next_attempt_at=Now())
     assert delivery.subscription.failure_count == 0
     assert not Delivery.objects.filter(pk=taken.delivery_id).exists()
