@@ -6,8 +6,8 @@ from django.conf import settings
 
 from accounts.models import Team
 from automette import openapi_examples as made_up
+from demo.playground import NAME as PLAYGROUND
 from templates_app.assets import visible_assets
-from templates_app.playground import NAME as PLAYGROUND
 from webhooks.models import Delivery
 from webhooks.services import live_subscriptions
 

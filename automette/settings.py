@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "templates_app",
     "renders",
     "ondemand",
+    "demo",
 ]
 MIDDLEWARE = [
     "automette.lib.request_id.RequestIdMiddleware",

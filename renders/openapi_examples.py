@@ -49,7 +49,7 @@ _DETAIL: Final = {
 }
 _TOLD: Final = {
     **_DETAIL,
-    "webhook_url": "https://example.com/hooks/documents",
+    "webhook_url": "https://shop.example/automette",
     "webhook_deliveries": [
         {
             "id": "cmi1example0attempt000001",

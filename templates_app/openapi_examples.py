@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from automette.openapi_examples import API, CREATED_AT, PROJECT_ID, TEMPLATE_ID, UPDATED_AT, Examples, error
-from templates_app.playground import SOURCE
 
+SOURCE: Final = '#set page(paper: "a5")\n= Hello #data.at("name", default: "World")!\n'
 _SELF: Final = f"{API}/templates/{TEMPLATE_ID}"
 _LIST_ITEM: Final[dict[str, Any]] = {
     "id": TEMPLATE_ID,

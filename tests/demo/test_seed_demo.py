@@ -53,3 +53,15 @@ def test_a_repeat_makes_nothing_and_a_changed_word_file_makes_a_version(seed):
     (starter,) = (each for each in load_starters(engines=["docx"]) if each.slug == "quote")
     assert quote.current_version.number == 2
     assert blobs.local_copy(team.id, quote.current_version.files["template.docx"]).read_bytes() == starter.source
+
+
+def test_what_the_documentation_shows_is_there_once(seed):
+    seed()
+    team = Team.objects.get(name="Demo")
+    base = team.url_bases.get()
+    subscription = team.webhook_subscriptions.get()
+    assert (base.template.name, subscription.enabled, subscription.events) == ("Greeting", True, ["form.submitted"])
+    assert [each.manual for each in subscription.deliveries.all()] == [True]
+    seed()
+    assert (team.url_bases.get(), team.webhook_subscriptions.get()) == (base, subscription)
+    assert (team.templates.filter(name="Greeting").count(), subscription.deliveries.count()) == (1, 1)

@@ -13,8 +13,8 @@ from accounts.models import ApiKey, Team
 from accounts.services import create_api_key, create_team
 from automette.lib.commands import JsonCommand
 from credits.services import open_account
+from demo.playground import make_playground
 from templates_app.models import WORD_FILE, Template
-from templates_app.playground import make_playground
 from templates_app.services import (
     add_trusted_docx_version,
     add_version,
