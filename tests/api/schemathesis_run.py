@@ -15,9 +15,12 @@ import rendercv_fonts
 
 from automette import openapi_examples as made_up
 from automette.lib.ids import new_id
+from ondemand.services import replace_url_base
 from templates_app.assets import save_asset
 from templates_app.fonts import add_font
 from tests.conftest import ROOT, Processes, is_ready, wait_until
+from webhooks.redelivery import send_test
+from webhooks.services import create_subscription
 
 OF_EACH = 4
 ACCEPTED = ["2xx", "3xx", "401", "402", "403", "404", "409", "422", "425", "429"]
@@ -25,6 +28,16 @@ REFUSED = ["400", "401", "403", "404", "405", "406", "409", "414", "415", "422",
 SECONDS = int(os.environ.get("SECONDS", "300"))
 FONTS = [path.read_bytes() for path in sorted(Path(rendercv_fonts.__file__).parent.glob("Lato/*.ttf"))[:OF_EACH]]
 CANVAS = {"width": 20, "height": 20, "layers": [{"type": "rect", "x": 0, "y": 0, "width": 20, "height": 20}]}
+RECEIVER = "https://127.0.0.1/webhooks"  # nobody sends here: no process serves the queue
+MADE_UP = {
+    "template_id": made_up.TEMPLATE_ID,
+    "render_id": made_up.RENDER_ID,
+    "job_id": made_up.JOB_ID,
+    "asset_id": made_up.ASSET_ID,
+    "font_id": made_up.FONT_ID,
+    "webhook_id": made_up.WEBHOOK_ID,
+    "delivery_id": made_up.DELIVERY_ID,
+}
 
 
 @pytest.fixture
@@ -48,12 +61,15 @@ def unlimited_server(test_environment, tmp_path):
 
 def things_of(api, word: str) -> dict[str, list[str]]:
     """Make a team's things, each with a word in it that nobody else may read; return their ids by kind."""
-    ids: dict[str, list[str]] = {"template_id": [], "render_id": [], "job_id": [], "asset_id": [], "font_id": []}
+    ids: dict[str, list[str]] = {kind: [] for kind in MADE_UP}
     for number in range(OF_EACH):
         engine, source = ("canvas", CANVAS) if number == 1 else ("typst", f'#data.at("{word}", default: "World")')
         template_id = api.template(source, name=f"{word} {number}", engine=engine)
         asset, _ = save_asset(team=api.team, actor="test", content=word.encode(), name=f"{word}/{number}.txt")
         font, _ = add_font(team=api.team, actor="test", content=FONTS[number], filename=f"{word} {number}.ttf")
+        subscription, _ = create_subscription(team=api.team, actor="test", url=RECEIVER, events=["form.submitted"])
+        delivery = send_test(team=api.team, actor="test", subscription_id=subscription.id)
+        replace_url_base(team=api.team, actor="test", template_id=template_id)
         status, render = api.render(template_id, data={word: number}, visibility="secure")
         assert status == 200, render
         ids["template_id"].append(template_id)
@@ -61,20 +77,16 @@ def things_of(api, word: str) -> dict[str, list[str]]:
         ids["font_id"].append(font.id)
         ids["render_id"].append(render["id"])
         ids["job_id"].append(render["job_id"])
+        ids["webhook_id"].append(subscription.id)
+        ids["delivery_id"].append(delivery.id)
     return ids
 
 
 def document_with(ids: dict[str, list[str]], folder: Path) -> Path:
     """The document in the repository, with ids that exist in its examples."""
     text = (ROOT / "docs" / "openapi.json").read_text()
-    real = {
-        made_up.TEMPLATE_ID: ids["template_id"][0],
-        made_up.CANVAS_TEMPLATE_ID: ids["template_id"][1],
-        made_up.RENDER_ID: ids["render_id"][0],
-        made_up.JOB_ID: ids["job_id"][0],
-        made_up.ASSET_ID: ids["asset_id"][0],
-        made_up.FONT_ID: ids["font_id"][0],
-    }
+    real = {example: ids[kind][0] for kind, example in MADE_UP.items()}
+    real[made_up.CANVAS_TEMPLATE_ID] = ids["template_id"][1]
     for name, value in real.items():
         text = text.replace(name, value)
     path = folder / "openapi.json"
