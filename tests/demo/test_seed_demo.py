@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import Team
+from demo.playground import make_playground
 from templates_app import blobs
 from templates_app.models import Template, TemplateVersion
 from templates_app.starters import load_starters
@@ -55,13 +56,14 @@ def test_a_repeat_makes_nothing_and_a_changed_word_file_makes_a_version(seed):
     assert blobs.local_copy(team.id, quote.current_version.files["template.docx"]).read_bytes() == starter.source
 
 
-def test_what_the_documentation_shows_is_there_once(seed):
-    seed()
-    team = Team.objects.get(name="Demo")
-    base = team.url_bases.get()
+def test_what_the_documentation_shows_is_there_once(api):
+    team = api.team
+    make_playground(team=team, actor="test")
     subscription = team.webhook_subscriptions.get()
-    assert (base.template.name, subscription.enabled, subscription.events) == ("Greeting", True, ["form.submitted"])
+    assert (subscription.enabled, subscription.events) == (True, ["form.submitted"])
     assert [each.manual for each in subscription.deliveries.all()] == [True]
-    seed()
-    assert (team.url_bases.get(), team.webhook_subscriptions.get()) == (base, subscription)
-    assert (team.templates.filter(name="Greeting").count(), subscription.deliveries.count()) == (1, 1)
+    assert (team.url_bases.get().template.name, team.assets.count(), team.fonts.count()) == ("Greeting", 1, 1)
+    rows = (team.templates, team.url_bases, team.webhook_subscriptions, team.assets, team.fonts)
+    make_playground(team=team, actor="test")
+    assert [each.count() for each in rows] == [1] * len(rows)
+    assert subscription.deliveries.count() == 1

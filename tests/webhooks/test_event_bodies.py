@@ -11,7 +11,7 @@ from automette.lib.json_text import write_json
 from automette.lib.timestamps import iso
 from credits.services import open_account
 from renders.models import Render
-from tests.conftest import Api
+from tests.conftest import Api, wait_until
 from tests.webhooks.ended import body_of, claim, complete, fail, subscribe
 from webhooks.models import EventName
 from webhooks.samples import sample_body
@@ -135,11 +135,11 @@ def test_data_is_the_callers_text_byte_for_byte(told, accept, data):
     json.loads(body_of(render))
 
 
-def test_data_through_the_api_arrives_as_the_api_shows_it(told):
+def test_data_through_the_api_arrives_as_the_api_shows_it(server, told):
     sent = {"b": [1, 1.0, 10**30, 1e-7], "a": NASTY, "ключ": {"": None}}
     created = told.post("/api/v1/renders", {"template_id": told.template(name='A "new" one\\'), "data": sent})
     render = Render.objects.get(pk=created.json()["id"])
-    complete(claim(render))
+    wait_until(lambda: shown(told, render)["status"] == "completed")
     body = json.loads(body_of(render))
     assert list(body["data"].items()) == list(sent.items())
     assert body["template_name"] == 'A "new" one\\'
