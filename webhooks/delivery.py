@@ -1,6 +1,9 @@
 """What a worker does with a delivery: claim, send, record, and go on with the next one of the same receiver."""
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
@@ -8,13 +11,15 @@ from django.db import connection
 
 from automette.lib import counters
 from webhooks import sending, statements, turns
-from webhooks.statements import Claim
 
 log = structlog.get_logger(__name__)
 
 _TURN_SECONDS: Final = 1.0
 _STALE_AFTER: Final = statements.LEASE_MARGIN_SECONDS / 2
-_TRIES: Final = 10
+# Dozens of threads that want to work at once hinder each other, because Python lets one run at a time: so few are at
+# the rows. Who has made an attempt does not queue up behind those whose message may be for nothing.
+_beginning: Final = threading.BoundedSemaphore(2)
+_ending: Final = threading.BoundedSemaphore(2)
 
 
 def deliver(delivery_id: str) -> str | None:
@@ -23,41 +28,32 @@ def deliver(delivery_id: str) -> str | None:
     Whoever has made an attempt goes on with what is due (`webhooks.turns`). After a second of that it is the turn of
     others: then the next one's id is returned, to be rung for, and stands behind everybody else's messages.
     """
-    began = asked = time.monotonic()
-    taken = statements.claim(delivery_id)
+    began = time.monotonic()
+    with _at_the_rows(_beginning):
+        asked = time.monotonic()
+        taken = statements.claim(delivery_id)
     while taken is not None:
-        connection.close()  # nothing of the database is held while a receiver takes its time
         if time.monotonic() - asked > _STALE_AFTER:  # this process was suspended: the lease may end during the call
             log.warning("delivery_claim_is_stale", delivery_id=taken.delivery_id)
             return None
         result = sending.send(taken)
         counters.count_webhook_attempt(result.error_code)
-        statements.record(taken, result)
-        if time.monotonic() - began >= _TURN_SECONDS:
-            return _hand_over(taken)
-        asked = time.monotonic()
-        taken = _claim_next(taken)
+        with _at_the_rows(_ending):
+            statements.record(taken, result)
+            if time.monotonic() - began >= _TURN_SECONDS:
+                return turns.hand_over(
+                    team_id=taken.team_id, receiver=taken.receiver, subscription_id=taken.subscription_id
+                )
+            asked = time.monotonic()
+            taken = statements.claim_next(taken)
     return None
 
 
-def _claim_next(ended: Claim) -> Claim | None:
-    """Claim what is due. Others may have done so first, or have taken the place: each of them goes on like this."""
-    tried = None
-    for _ in range(_TRIES):
-        next_id = _next_due(ended)
-        if next_id is None or next_id == tried:
-            return None
-        taken = statements.claim(next_id)
-        if taken is not None:
-            return taken
-        tried = next_id
-    return None
-
-
-def _hand_over(ended: Claim) -> str | None:
-    next_id = _next_due(ended)
-    return turns.put_to_the_end(team_id=ended.team_id, delivery_id=next_id) if next_id else None
-
-
-def _next_due(ended: Claim) -> str | None:
-    return turns.next_due(team_id=ended.team_id, receiver=ended.receiver, subscription_id=ended.subscription_id)
+@contextlib.contextmanager
+def _at_the_rows(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """Wait for a place; afterwards no connection is held: a receiver may take its time."""
+    with places:
+        try:
+            yield
+        finally:
+            connection.close()

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from accounts.models import Team
 from accounts.services import record_audit
 from automette.lib.ids import new_id
+from webhooks import turns
 from webhooks.models import DISABLED_AT_FAILURES
 from webhooks.schedule import seconds_until_next
 
@@ -65,12 +66,9 @@ class Result:
 
 _IS_DUE: Final = """(delivery.status = 'pending' AND delivery.next_attempt_at <= statement_timestamp()
         OR delivery.status = 'sending' AND delivery.lease_expires_at < statement_timestamp())"""
-# Most messages of a busy receiver end here, at the cost of reading: without the lock, and with nothing written.
-# Nobody waits for the disk with the lock in his hands: a claim that a crash of the database undoes was none.
-_LOCK_ITS_TEAM: Final = """
-SELECT pg_advisory_xact_lock(hashtextextended(delivery.team_id, %(locks)s::bigint)),
-    set_config('synchronous_commit', 'off', true)
-FROM webhooks_delivery AS delivery, LATERAL (
+# Most messages of a busy receiver end here, at the cost of reading.
+_WITH_PLACE: Final = """
+SELECT delivery.team_id FROM webhooks_delivery AS delivery, LATERAL (
     SELECT count(*) AS of_team, count(*) FILTER (WHERE sending.receiver = delivery.receiver) AS of_receiver
     FROM webhooks_delivery AS sending
     WHERE sending.team_id = delivery.team_id AND sending.status = 'sending'
@@ -78,7 +76,12 @@ FROM webhooks_delivery AS delivery, LATERAL (
 ) AS busy
 WHERE delivery.id = %(id)s
     AND (delivery.status = 'sending' OR busy.of_receiver < %(of_receiver)s AND busy.of_team < %(of_team)s) AND """
-_LOCK_IF_DUE: Final = _LOCK_ITS_TEAM + _IS_DUE
+_HAS_PLACE: Final = _WITH_PLACE + _IS_DUE
+# Nobody waits for the disk with the lock in his hands: a claim that a crash of the database undoes was none.
+_LOCK: Final = """
+SELECT pg_advisory_xact_lock(hashtextextended(%(team)s::text, %(locks)s::bigint)),
+    set_config('synchronous_commit', 'off', true)
+"""
 _WITH_DELIVERY: Final = """
 WITH due AS (
     SELECT delivery.id, delivery.claim + 1 AS claim, delivery.team_id, delivery.receiver, delivery.manual,
@@ -88,7 +91,8 @@ WITH due AS (
         coalesce(NOT subscription.enabled, false) AS is_disabled, subscription.deleted_at
     FROM webhooks_delivery AS delivery
     LEFT JOIN webhooks_subscription AS subscription ON subscription.id = delivery.subscription_id
-    WHERE delivery.id = %(id)s AND """
+    WHERE """
+_THIS_ONE: Final = "delivery.id = %(id)s AND "
 _TAKE: Final = """
     FOR UPDATE OF delivery
 ), decided AS (
@@ -133,7 +137,9 @@ SELECT decided.status, decided.is_disabled, decided.id, decided.claim, %(attempt
     coalesce(decided.is_raw_key, false)
 FROM decided JOIN webhooks_event AS event ON event.id = decided.event_id
 """
-_CLAIM: Final = _WITH_DELIVERY + _IS_DUE + _TAKE
+_CLAIM: Final = _WITH_DELIVERY + _THIS_ONE + _IS_DUE + _TAKE
+_CLAIM_NEXT: Final = _WITH_DELIVERY + turns.IS_NEXT_OF_RECEIVER + _TAKE
+_CLAIM_OLDEST: Final = _WITH_DELIVERY + turns.IS_OLDEST_OF_TEAM + _TAKE
 # What else is due for a subscription that gets nothing any more: nobody is to be rung for each of them.
 _SET_ASIDE: Final = """
 UPDATE webhooks_delivery AS delivery
@@ -156,20 +162,36 @@ def claim(delivery_id: str) -> Claim | None:
     waits, and who ends one of those calls finds it. One of a disabled or deleted subscription is ended. A repeat call
     takes nothing.
     """
-    with transaction.atomic():
-        if _one(_LOCK_IF_DUE, {"id": delivery_id, "locks": _LOCKS, **_limits()}) is None:
-            return None
-        return _claim(delivery_id)
+    values = {"id": delivery_id, **_limits()}
+    team = _one(_HAS_PLACE, values)
+    return _claim(team[0], _CLAIM, values) if team else None
 
 
-def _claim(delivery_id: str) -> Claim | None:
-    values = {
-        "id": delivery_id,
-        "attempt": new_id(),
-        "lease": dt.timedelta(seconds=settings.WEBHOOK_SECONDS + LEASE_MARGIN_SECONDS),
-        **_limits(),
-    }
-    row = _one(_CLAIM, values)
+def claim_next(ended: Claim) -> Claim | None:
+    """Take what whoever has ended a call goes on with (`webhooks.turns`); None when nothing is due."""
+    receiver = {"receiver": ended.receiver, "subscription": ended.subscription_id}
+    values = {"team": ended.team_id, **_limits()}
+    return _claim(ended.team_id, _CLAIM_NEXT, values | receiver) or _claim(
+        ended.team_id, _CLAIM_OLDEST, values | turns.LIMIT
+    )
+
+
+def _claim(team_id: str, statement: str, values: dict[str, Any]) -> Claim | None:
+    lease = dt.timedelta(seconds=settings.WEBHOOK_SECONDS + LEASE_MARGIN_SECONDS)
+    return _taken(_run_locked(team_id, statement, values | {"attempt": new_id(), "lease": lease}))
+
+
+def _run_locked(team_id: str, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Run the statement behind the team's lock: one round trip, and one transaction, which ends with the pipeline."""
+    with connection.cursor() as locking, connection.cursor() as claiming, connection.wrap_database_errors:
+        with connection.connection.pipeline():
+            locking.execute(_LOCK, {"team": team_id, "locks": _LOCKS})
+            claiming.execute(statement, values)
+        row: tuple[Any, ...] | None = claiming.fetchone()
+        return row
+
+
+def _taken(row: tuple[Any, ...] | None) -> Claim | None:
     if row is None:
         return None
     status, is_disabled, *columns = row

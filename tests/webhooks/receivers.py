@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import celery
+import kombu
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -134,7 +134,7 @@ class Senders:
 
     def ring(self, deliveries: Iterable[Delivery]) -> None:
         """Send the messages that tell senders of these."""
-        with celery.Celery(broker=self.broker.url).connection_for_write() as broker:
+        with kombu.Connection(self.broker.url) as broker:
             for delivery in deliveries:
                 send_delivery.apply_async(
                     kwargs={"delivery_id": delivery.id}, queue="webhooks", connection=broker, ignore_result=True

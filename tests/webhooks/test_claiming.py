@@ -20,8 +20,7 @@ from tests.webhooks.receivers import (
     reload,
     subscribe,
 )
-from webhooks import delivery as sender
-from webhooks import statements
+from webhooks import statements, turns
 from webhooks.models import Attempt, Delivery
 from webhooks.statements import Result
 
@@ -192,10 +191,10 @@ def test_at_the_cap_a_message_changes_nothing(team, settings):
 def test_who_finds_the_last_place_taken_behind_the_lock_waits_half_a_minute(team, settings, monkeypatch):
     """It saw a place before it had the lock, and somebody else took it."""
     settings.WEBHOOK_CALLS_PER_RECEIVER = 1
-    monkeypatch.setattr(statements, "_LOCK_IF_DUE", "SELECT %(id)s::text")
     subscription = subscribe(team)
     statements.claim(deliver_to(subscription).id)
     waiting = deliver_to(subscription)
+    monkeypatch.setattr(statements, "_HAS_PLACE", "SELECT team_id FROM webhooks_delivery WHERE id = %(id)s")
     before = database_time()
     assert statements.claim(waiting.id) is None
     reload(waiting)
@@ -236,7 +235,7 @@ def test_many_that_claim_at_once_do_not_overshoot(team, settings):
 def test_control_without_the_lock_they_do(team, settings, monkeypatch):
     """Two transactions that each count before the other is committed."""
     settings.WEBHOOK_CALLS_PER_RECEIVER = 1
-    monkeypatch.setattr(statements, "_LOCK_IF_DUE", "SELECT %(id)s::text")
+    monkeypatch.setattr(statements, "_LOCK", "SELECT %(team)s::text, %(locks)s::bigint")
     subscription = subscribe(team)
     waiting = [deliver_to(subscription) for _ in range(2)]
 
@@ -255,12 +254,12 @@ def test_control_without_the_lock_they_do(team, settings, monkeypatch):
 
 def go_on(taken, result) -> statements.Claim | None:
     statements.record(taken, result)
-    return sender._claim_next(taken)
+    return statements.claim_next(taken)
 
 
 def hand_over(taken) -> str | None:
     statements.record(taken, OK)
-    return sender._hand_over(taken)
+    return turns.hand_over(team_id=taken.team_id, receiver=taken.receiver, subscription_id=taken.subscription_id)
 
 
 def test_who_ends_a_call_goes_on_with_the_oldest_of_its_receiver(team, settings):
