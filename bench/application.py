@@ -146,9 +146,9 @@ def running(
 ) -> Iterator[dict[int, str]]:
     """Start processes of the Procfile and yield their names by pid once `path` answers; stop them at the end.
 
-    PostgreSQL knows their connections by the same names.
+    PostgreSQL knows their connections by the same names. `worker-2` is another `worker`.
     """
-    commands = read_procfile()
+    commands = {name: _command(name) for name in names}
     logs = {name: folder / f"{name}.log" for name in names}
     started = {
         name: spawn(
@@ -165,6 +165,11 @@ def running(
         yield {process.pid: name for name, process in started.items()}
     finally:
         stop_all([(process, _LADDER) for process in started.values()])
+
+
+def _command(name: str) -> str:
+    kind = name.partition("-")[0]
+    return read_procfile()[kind].replace(f"-n {kind}@", f"-n {name}@")
 
 
 def _make_team() -> tuple[str, str, dict[str, str]]:

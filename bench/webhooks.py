@@ -55,8 +55,19 @@ def measure_webhooks(say: Say) -> dict[str, Any]:
                 cpu.append(run["cpu_ms"])
             say(f"{_EVENTS_PER_SECOND} events a second beside a tarpit, for {_SECONDS} s")
             waits = bench.run_beside_tarpit()
+            with running(("webhooks-2",), environment, Path(folder), path="/livez") as second:
+                bench.add(second)
+                bench.run(bench.teams, 200)  # warm
+                say(f"{_COUNT} deliveries to one receiver by two processes, {_ROUNDS} rounds")
+                two = [bench.run(bench.teams[:1], _COUNT)["per_second"] for _ in range(_ROUNDS)]
     groups = {group: sum(each[group] for each in cpu) / len(cpu) for group in cpu[0]}
-    return {"one_per_second": spread(one), "many_per_second": spread(many), "cpu_ms_by_group": groups, **waits}
+    return {
+        "one_per_second": spread(one),
+        "many_per_second": spread(many),
+        "two_processes_per_second": spread(two),
+        "cpu_ms_by_group": groups,
+        **waits,
+    }
 
 
 class _Bench:
@@ -68,17 +79,22 @@ class _Bench:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "automette.settings")
         django.setup()
         self._receivers, self._roots = receivers, roots
-        self._sender = next(pid for pid, name in roots.items() if name == "webhooks")
+        self._senders = [pid for pid, name in roots.items() if name == "webhooks"]
         self.teams = [_make_team(url) for url in receivers.urls]
+
+    def add(self, senders: dict[int, str]) -> None:
+        """Take processes into account that were started later."""
+        self._roots = self._roots | senders
+        self._senders += senders
 
     def run(self, teams: Sequence[_Team], count: int) -> dict[str, Any]:
         """Let so many renders end while the sender is suspended; then how fast it works off the messages."""
-        os.kill(self._sender, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
         try:
             taken = [teams[number % len(teams)].start() for number in range(count)]
             event_ids = [_end(one) for one in taken]
         finally:
-            os.kill(self._sender, signal.SIGCONT)
+            self._signal(signal.SIGCONT)
         before = cpu_seconds(self._roots)
         received = self._await(set(event_ids), 120)
         used = cpu_seconds(self._roots)
@@ -87,6 +103,10 @@ class _Bench:
             "per_second": (count - 1) / (moments[-1] - moments[0]),
             "cpu_ms": {group: 1000 * (used[group] - before.get(group, 0)) / count for group in used},
         }
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._senders:
+            os.kill(pid, number)
 
     def run_beside_tarpit(self) -> dict[str, Any]:
         """Seconds from the end of a render to its arrival at a good receiver, while a tarpit has deliveries due."""
