@@ -1,9 +1,8 @@
 """The statements of sending: claim a delivery, record what came of the attempt.
 
-Claims of a team come one after the other, by an advisory lock: only so can calls under way be counted and a place be
-given away without anybody overshooting. The lock is taken by a statement of its own, because a statement sees what
-was committed before it began. A delivery's row is locked before that of its subscription, as everywhere. All times
-are the database's.
+Claims of a team come one after the other (`webhooks.locking`): only so can calls under way be counted and a place be
+given away without anybody overshooting. A delivery's row is locked before that of its subscription, as everywhere.
+All times are the database's.
 """
 
 import dataclasses
@@ -18,6 +17,7 @@ from accounts.models import Team
 from accounts.services import record_audit
 from automette.lib.ids import new_id
 from webhooks import turns
+from webhooks.locking import run_locked
 from webhooks.models import DISABLED_AT_FAILURES
 from webhooks.schedule import seconds_until_next
 
@@ -26,7 +26,6 @@ log = structlog.get_logger(__name__)
 LEASE_MARGIN_SECONDS: Final = 10
 """A lease is as long as a call may take and this, for what comes before and after it."""
 _ACTOR: Final = "automette"
-_LOCKS: Final = 7_318_204  # of advisory locks: the seed that tells ours from others'
 _SET_ASIDE_AT_ONCE: Final = 1000
 
 
@@ -77,11 +76,6 @@ SELECT delivery.team_id FROM webhooks_delivery AS delivery, LATERAL (
 WHERE delivery.id = %(id)s
     AND (delivery.status = 'sending' OR busy.of_receiver < %(of_receiver)s AND busy.of_team < %(of_team)s) AND """
 _HAS_PLACE: Final = _WITH_PLACE + _IS_DUE
-# Nobody waits for the disk with the lock in his hands: a claim that a crash of the database undoes was none.
-_LOCK: Final = """
-SELECT pg_advisory_xact_lock(hashtextextended(%(team)s::text, %(locks)s::bigint)),
-    set_config('synchronous_commit', 'off', true)
-"""
 _WITH_DELIVERY: Final = """
 WITH due AS (
     SELECT delivery.id, delivery.claim + 1 AS claim, delivery.team_id, delivery.receiver, delivery.manual,
@@ -178,17 +172,7 @@ def claim_next(ended: Claim) -> Claim | None:
 
 def _claim(team_id: str, statement: str, values: dict[str, Any]) -> Claim | None:
     lease = dt.timedelta(seconds=settings.WEBHOOK_SECONDS + LEASE_MARGIN_SECONDS)
-    return _taken(_run_locked(team_id, statement, values | {"attempt": new_id(), "lease": lease}))
-
-
-def _run_locked(team_id: str, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
-    """Run the statement behind the team's lock: one round trip, and one transaction, which ends with the pipeline."""
-    with connection.cursor() as locking, connection.cursor() as claiming, connection.wrap_database_errors:
-        with connection.connection.pipeline():
-            locking.execute(_LOCK, {"team": team_id, "locks": _LOCKS})
-            claiming.execute(statement, values)
-        row: tuple[Any, ...] | None = claiming.fetchone()
-        return row
+    return _taken(run_locked(team_id, statement, values | {"attempt": new_id(), "lease": lease}))
 
 
 def _taken(row: tuple[Any, ...] | None) -> Claim | None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
+from webhooks.locking import run_locked
+
 LIMIT: Final = {"receivers": 200}  # more than these of one team are not looked through
 
 IS_NEXT_OF_RECEIVER: Final = """delivery.status = 'pending' AND delivery.id = (
@@ -62,7 +64,7 @@ ORDER BY oldest.next_attempt_at, oldest.id LIMIT 1
 IS_OLDEST_OF_TEAM: Final = "delivery.status = 'pending' AND delivery.id = (" + _OLDEST_OF_TEAM + ")"
 """A condition on `delivery`: the oldest of the team that is due and whose receiver may have another call."""
 
-# Moves it to the end: of those who end their calls at the same moment each gets another one.
+# Moves it to the end: behind the team's lock, each of those who end their calls at the same moment gets another one.
 _HAND_OVER: Final = """
 UPDATE webhooks_delivery
 SET next_attempt_at = statement_timestamp(), ring_at = statement_timestamp() + interval '5 seconds'
@@ -76,7 +78,7 @@ WHERE status = 'pending' AND id = (
             WHERE sending.team_id = %(team)s AND sending.status = 'sending'
                 AND sending.lease_expires_at >= statement_timestamp()
         )
-    ORDER BY next.next_attempt_at, next.id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY next.next_attempt_at, next.id LIMIT 1
 )
 RETURNING id
 """
@@ -96,7 +98,7 @@ def hand_over(*, team_id: str, receiver: str, subscription_id: str | None) -> st
         "subscription": subscription_id,
         "of_team": settings.WEBHOOK_CALLS_PER_TEAM,
     }
-    row = _one(_HAND_OVER, values)
+    row = run_locked(team_id, _HAND_OVER, values)
     return str(row[0]) if row else oldest_of_team(team_id)
 
 
