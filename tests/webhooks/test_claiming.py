@@ -20,7 +20,7 @@ from tests.webhooks.receivers import (
     reload,
     subscribe,
 )
-from webhooks import statements, turns
+from webhooks import locking, statements, turns
 from webhooks.models import Attempt, Delivery
 from webhooks.statements import Result
 
@@ -235,7 +235,7 @@ def test_many_that_claim_at_once_do_not_overshoot(team, settings):
 def test_control_without_the_lock_they_do(team, settings, monkeypatch):
     """Two transactions that each count before the other is committed."""
     settings.WEBHOOK_CALLS_PER_RECEIVER = 1
-    monkeypatch.setattr(statements, "_LOCK", "SELECT %(team)s::text, %(locks)s::bigint")
+    monkeypatch.setattr(locking, "_LOCK", "SELECT %(team)s::text, %(locks)s::bigint")
     subscription = subscribe(team)
     waiting = [deliver_to(subscription) for _ in range(2)]
 
