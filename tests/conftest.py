@@ -52,7 +52,7 @@ def _nothing_stays(tmp_path_factory):
     yield
     shutil.rmtree(folder, ignore_errors=True)
     for link in folder.parent.glob("*current"):
-        link.unlink()
+        link.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # another run is using it
         folder.parent.rmdir()
 
@@ -63,7 +63,17 @@ def database(django_db_blocker):
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False)
         yield
+        _end_other_sessions()
         teardown_databases(made, verbosity=0)
+
+
+def _end_other_sessions() -> None:
+    """PostgreSQL drops no database in use, and a thread that has ended may leave its session to the collector."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 class Api:
@@ -165,10 +175,20 @@ def accept(database):
     return make
 
 
+_kept_ports: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port where nobody listens, and which the kernel gives to nobody else while the tests run.
+
+    The socket that keeps it never listens, so callers are refused; a server that is told this port, and allows the
+    reuse of addresses as servers do, may listen there all the same.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _kept_ports.append(keeper)
+    return keeper.getsockname()[1]
 
 
 class Processes:
@@ -198,11 +218,12 @@ class Processes:
     def sweeper(self, **environment):
         return self.start("sweeper", "manage.py", "sweep", **environment)
 
-    def web(self, **environment) -> str:
+    def web(self, *program: str, **environment) -> str:
         port = str(free_port())
         base = f"http://127.0.0.1:{port}"
         environment = {"PUBLIC_URL": base, "CDN_BASE_URL": base, "PORT": port, **environment}
-        self.start("web", "-m", "gunicorn", "-c", "automette/gunicorn.py", "automette.wsgi", **environment)
+        program = program or ("-m", "gunicorn")
+        self.start("web", *program, "-c", "automette/gunicorn.py", "automette.wsgi", **environment)
         return base
 
     def stop(self, process=None):
@@ -217,7 +238,7 @@ class Processes:
                 one.wait()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30, every: float = 0.05):
+def wait_until(condition: Callable[[], object], seconds: float = 60, every: float = 0.05):
     """Return the first truthy value of the condition; fail when the time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -253,7 +274,7 @@ def server(test_environment, tmp_path_factory) -> Iterator[str]:
         base = started.web()
         started.worker()
         started.sweeper()
-        wait_until(lambda: is_ready(base), 60)
+        wait_until(lambda: is_ready(base), 100)
         yield base
     except pytest.fail.Exception:
         print(*(f"--- {one.log}\n{one.log.read_text()[-3000:]}" for one in started.running), sep="\n")
@@ -264,6 +285,6 @@ def server(test_environment, tmp_path_factory) -> Iterator[str]:
 
 def is_ready(base: str) -> bool:
     try:
-        return requests.get(f"{base}/readyz", timeout=5).status_code == 200
+        return requests.get(f"{base}/readyz", timeout=30).status_code == 200
     except requests.RequestException:
         return False

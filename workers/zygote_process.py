@@ -16,8 +16,8 @@ from workers.child import EngineChild
 from workers.runtime_dir import RuntimeDirectory, Slot
 from workers.zygote import MAX_CONTROL_BYTES
 
-_START_SECONDS = 60
-_ANSWER_SECONDS = 10
+_START_SECONDS = 90
+_ANSWER_SECONDS = 30
 _FIRST_UID, _UIDS = 60_600, 500
 """A range that Debian, Fedora and systemd leave unused; no account needs to exist."""
 _ENVIRONMENT = {
@@ -154,6 +154,9 @@ class ZygoteProcess:
             answer, ancillary, _, _ = self._control.recvmsg(
                 MAX_CONTROL_BYTES, socket.CMSG_SPACE(2 * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
             )
+        except TimeoutError as error:
+            self._process.kill()  # its answer, when it came after all, would be taken for that to the next question
+            raise ZygoteGoneError("the zygote did not answer in time") from error
         except OSError as error:
             raise ZygoteGoneError("the zygote does not answer") from error
         if not answer:

@@ -25,7 +25,7 @@ TEMPORARY_PREFIX = "automette-stack-"
 UNIX_SOCKET_PATH_BYTES = 107  # sun_path of sockaddr_un holds 108 with the closing NUL (unix(7))
 SOCKET_NAME_BYTES = len("/.s.PGSQL.5432")
 LOG_BYTES_KEPT = 10 << 20
-SECONDS_FOR_ORPHANS = 15.0
+SECONDS_FOR_ORPHANS = 60.0  # PostgreSQL writes everything down before it ends; a busy disk takes its time
 
 
 @dataclass(frozen=True, slots=True)

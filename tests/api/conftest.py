@@ -1,6 +1,7 @@
 import pytest
 import requests
 
+from automette.lib import spare_redis
 from tests.conftest import wait_until
 
 
@@ -19,15 +20,27 @@ def wait():
 
 
 @pytest.fixture
+def patient_redis(monkeypatch):
+    """Let the limits be counted however slow Redis is: else it lets pass whom it keeps waiting a quarter of a second.
+
+    For whoever expects a refusal. A failure of an earlier test is forgotten as well.
+    """
+    monkeypatch.setattr(spare_redis, "PATIENCE_SECONDS", 60.0)
+    spare_redis._at.cache_clear()
+    yield
+    spare_redis._at.cache_clear()
+
+
+@pytest.fixture
 def start_web(processes):
     """Start a web process with these settings, wait until it answers, and return its address."""
 
-    def start(**environment) -> str:
-        base = processes.web(**environment)
+    def start(*program: str, **environment) -> str:
+        base = processes.web(*program, **environment)
 
         def lives() -> bool:
             try:
-                return requests.get(f"{base}/livez", timeout=5).status_code == 200
+                return requests.get(f"{base}/livez", timeout=30).status_code == 200
             except requests.RequestException:
                 return False
 

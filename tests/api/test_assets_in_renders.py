@@ -33,7 +33,7 @@ def rendered(server, api, template_id, **more) -> tuple:
     """Render to PNG and return the colour in the middle."""
     status, body = api.render(template_id, format="png", **more)
     assert status == 200, body
-    content = requests.get(f"{server}/renders/{body['id']}.png", timeout=20).content
+    content = requests.get(f"{server}/renders/{body['id']}.png", timeout=60).content
     with Image.open(io.BytesIO(content)) as image:
         return image.convert("RGB").getpixel((image.width // 2, image.height // 2))
 

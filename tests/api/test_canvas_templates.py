@@ -34,7 +34,7 @@ def test_picture_has_the_size_of_the_document(server, api):
     status, body = api.render(create(api, CARD).json()["id"], data={"headline": "Good morning"})
     assert (status, body["format"]) == (200, "png")
     with Image.open(
-        io.BytesIO(requests.get(server + "/renders/" + body["id"] + ".png", timeout=20).content)
+        io.BytesIO(requests.get(server + "/renders/" + body["id"] + ".png", timeout=60).content)
     ) as image:
         assert (image.size, image.convert("RGB").getpixel((1, 59))) == ((120, 60), (255, 0, 0))
 

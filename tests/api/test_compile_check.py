@@ -184,14 +184,15 @@ def test_with_the_broker_away_nothing_is_created(api, nothing_changes, start_web
     base = start_web(REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     body = {"name": "A", "engine": "typst", "source": HELLO}
     with nothing_changes(api):
-        answer = requests.post(base + PATH, json=body, headers={"Authorization": f"Bearer {api.key}"}, timeout=40)
+        answer = requests.post(base + PATH, json=body, headers={"Authorization": f"Bearer {api.key}"}, timeout=100)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json() == {"error": "No worker could look at it just now. Try again in a moment."}
 
 
-def test_a_team_waits_for_as_many_answers_as_it_may_for_renders(server, api, other_api, settings, nothing_changes):
+@pytest.mark.usefixtures("server", "patient_redis")
+def test_a_team_waits_for_as_many_answers_as_it_may_for_renders(api, other_api, settings, nothing_changes):
     settings.SYNC_WAITERS_PER_TEAM = 1
-    with waiting_call(api.team.id, at_once=1, seconds=5):
+    with waiting_call(api.team.id, at_once=1, seconds=100):
         with nothing_changes(api):
             assert create(api, HELLO).status_code == 429
         assert create(other_api, HELLO).status_code == 201

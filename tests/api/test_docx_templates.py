@@ -64,7 +64,7 @@ def test_over_the_network_as_curl_sends_it(server, api):
         data={"name": "Letter", "engine": "docx"},
         files={"file": ("letter.docx", LETTER, DOCX_TYPE)},
         headers={"Authorization": f"Bearer {api.key}"},
-        timeout=40,
+        timeout=100,
     )
     assert (answer.status_code, answer.json()["engine"]) == (201, "docx")
 
@@ -260,8 +260,8 @@ def test_without_broker_or_store_it_is_503_soon(api, start_web, nothing_changes,
             data={"name": "Letter", "engine": "docx"},
             files={"file": ("letter.docx", LETTER, DOCX_TYPE)},
             headers={"Authorization": f"Bearer {api.key}"},
-            timeout=40,
+            timeout=100,
         )
     assert (answer.status_code, answer.json()) == (503, {"error": message})
     assert answer.headers["Retry-After"] == "2"
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 25  # a worker that was asked may take 30

@@ -160,7 +160,7 @@ def test_head_answers_like_get_without_a_body(server, api):
 
 
 def _raw(server, method, path, headers):
-    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=60)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     connection.close()

@@ -27,7 +27,10 @@ def test_no_request_breaks_an_operation(api, operations, number):
     assert len(operations) == len(ROUTES)  # a table that grows makes this test grow
     operation = operations[number]
 
-    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    # The same requests each time: `make schemathesis` looks for others, where a find stops nobody's change.
+    @settings(
+        max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(data=st.data())
     def send(data):
         case = data.draw(operation.as_strategy())

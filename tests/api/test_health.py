@@ -12,10 +12,16 @@ GOOD = {"database", "broker", "store", "engine_isolation"}
 
 def readiness(base):
     """The status, its word, and the names of what is down. LibreOffice may be there or not."""
-    answer = requests.get(f"{base}/readyz", timeout=20)
+    answer = requests.get(f"{base}/readyz", timeout=60)
     body = answer.json()
     down = {name for name, check in body["checks"].items() if not check["ok"]}
     return answer.status_code, body["status"], down - {"libreoffice"}
+
+
+def down_in_the_end(base, names):
+    """Wait until exactly these are down: on a busy machine another one may answer too late for once."""
+    wait_until(lambda: readiness(base) == (503, "not ready", names))
+    return requests.get(f"{base}/readyz", timeout=60).json()["checks"]
 
 
 def nowhere(scheme: str) -> str:
@@ -30,7 +36,9 @@ def webs(test_environment, tmp_path_factory):
     empty = os.environ["REDIS_URL"].removesuffix("/0") + "/7"
     bases = {
         "no database": processes.web(DATABASE_URL=f"{nowhere('postgresql')}/nothing"),
-        "no redis": processes.web(REDIS_URL=f"{nowhere('redis')}/0", S3_ENDPOINT_URL=nowhere("http")),
+        "no redis": processes.web(
+            REDIS_URL=f"{nowhere('redis')}/0", S3_ENDPOINT_URL=nowhere("http"), SYNC_WAIT_SECONDS="100"
+        ),
         "no worker": processes.web(REDIS_URL=empty, S3_BUCKET="no-such-bucket"),
     }
     for base in bases.values():
@@ -41,20 +49,20 @@ def webs(test_environment, tmp_path_factory):
 
 def _lives(base: str) -> bool:
     try:
-        return requests.get(f"{base}/livez", timeout=5).status_code == 200
+        return requests.get(f"{base}/livez", timeout=30).status_code == 200
     except requests.RequestException:
         return False
 
 
 def test_livez_answers_without_asking_anybody(server, webs):
     for base in (server, *webs.values()):
-        answer = requests.get(f"{base}/livez", timeout=5)
+        answer = requests.get(f"{base}/livez", timeout=60)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 def test_readyz_is_200_and_names_every_part(server):
-    assert is_ready(server)
-    answer = requests.get(f"{server}/readyz", timeout=20)
+    wait_until(lambda: is_ready(server))
+    answer = requests.get(f"{server}/readyz", timeout=60)
     body = answer.json()
     assert (answer.status_code, body["status"]) == (200, "ready")
     assert set(body["checks"]) == GOOD | {"libreoffice"}
@@ -66,26 +74,22 @@ def test_readyz_is_200_and_names_every_part(server):
 def test_readyz_needs_no_key_and_shows_no_address(server, webs):
     secrets = ("S3_SECRET_ACCESS_KEY", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "S3_ENDPOINT_URL")
     for base in (server, webs["no redis"], webs["no worker"]):
-        text = requests.get(f"{base}/readyz", timeout=20).text
+        text = requests.get(f"{base}/readyz", timeout=60).text
         assert not [name for name in secrets if os.environ[name] in text]
         assert "127.0.0.1" not in text
 
 
 def test_readyz_names_the_database_and_not_its_address(server, webs):
-    answer = requests.get(f"{webs['no database']}/readyz", timeout=20)
-    checks = answer.json()["checks"]
-    assert answer.status_code == 503
+    checks = down_in_the_end(webs["no database"], {"database"})
     assert checks["database"] == {"ok": False, "problem": "OperationalError"}
-    assert {name for name, check in checks.items() if not check["ok"]} - {"libreoffice"} == {"database"}
 
 
 def test_readyz_names_the_store_the_broker_and_the_workers_it_cannot_ask(webs):
-    assert readiness(webs["no redis"]) == (503, "not ready", {"store", "broker", "engine_isolation"})
+    down_in_the_end(webs["no redis"], {"store", "broker", "engine_isolation"})
 
 
 def test_readyz_names_a_missing_bucket_and_says_that_no_worker_runs(webs):
-    assert readiness(webs["no worker"]) == (503, "not ready", {"store", "engine_isolation"})
-    checks = requests.get(f"{webs['no worker']}/readyz", timeout=20).json()["checks"]
+    checks = down_in_the_end(webs["no worker"], {"store", "engine_isolation"})
     problem = "No worker has reported in the last 20 seconds. Is one running?"
     assert checks["engine_isolation"] == {"ok": False, "problem": problem}
 
@@ -96,7 +100,7 @@ def test_readyz_says_which_isolation_is_missing(webs):
     report = json.dumps({"engines": {"typst": engine}, "libreoffice": True})
     with redis.Redis.from_url(os.environ["REDIS_URL"].removesuffix("/0") + "/7") as client:
         client.set("automette:worker:here:1", report)
-        checks = requests.get(f"{webs['no worker']}/readyz", timeout=20).json()["checks"]
+        checks = down_in_the_end(webs["no worker"], {"store"})
         client.delete("automette:worker:here:1")
     assert checks["engine_isolation"] == {
         "ok": True,
@@ -109,7 +113,7 @@ def test_readyz_says_which_isolation_is_missing(webs):
 
 def test_without_a_database_the_api_says_503_and_when_to_come_back(api, webs):
     answer = requests.get(
-        f"{webs['no database']}/api/v1/credits", headers={"Authorization": f"Bearer {api.key}"}, timeout=20
+        f"{webs['no database']}/api/v1/credits", headers={"Authorization": f"Bearer {api.key}"}, timeout=60
     )
     assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (
         503,
@@ -120,7 +124,7 @@ def test_without_a_database_the_api_says_503_and_when_to_come_back(api, webs):
 
 def test_malformed_key_is_refused_without_a_database(webs):
     headers = {"Authorization": f"Bearer dg_{'x' * 49}"}
-    assert requests.get(f"{webs['no database']}/api/v1/credits", headers=headers, timeout=20).status_code == 401
+    assert requests.get(f"{webs['no database']}/api/v1/credits", headers=headers, timeout=60).status_code == 401
 
 
 def post(base, api, **more):
@@ -128,7 +132,7 @@ def post(base, api, **more):
         f"{base}/api/v1/renders",
         json={"template_id": api.template(), **more},
         headers={"Authorization": f"Bearer {api.key}"},
-        timeout=15,
+        timeout=50,
     )
 
 

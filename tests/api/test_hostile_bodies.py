@@ -139,7 +139,7 @@ def test_body_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(api):
 
 def _post(server, api, body, **headers):
     headers = {"Authorization": f"Bearer {api.key}", "Content-Type": "application/json", **headers}
-    return requests.post(f"{server}/api/v1/renders", data=body, headers=headers, timeout=30)
+    return requests.post(f"{server}/api/v1/renders", data=body, headers=headers, timeout=60)
 
 
 def _in_chunks(body: bytes, size: int = 64 * 1024):
@@ -172,7 +172,7 @@ def test_broken_chunk_is_400(server, api, nothing_changes):
     place = urlsplit(server)
     head = f"POST /api/v1/renders HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {api.key}\r\n"
     request = f"{head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
-    with nothing_changes(api), socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+    with nothing_changes(api), socket.create_connection((place.hostname, place.port), timeout=60) as connection:
         connection.sendall(request.encode())
         answer = b""
         while b"\r\n\r\n{" not in answer or not answer.endswith(b"}"):
@@ -185,5 +185,5 @@ def test_broken_chunk_is_400(server, api, nothing_changes):
 
 def test_body_without_content_type_or_length_is_an_empty_one_over_the_network(server, api, nothing_changes):
     with nothing_changes(api):
-        answer = requests.post(f"{server}/api/v1/renders", headers={"Authorization": f"Bearer {api.key}"}, timeout=30)
+        answer = requests.post(f"{server}/api/v1/renders", headers={"Authorization": f"Bearer {api.key}"}, timeout=60)
     assert (answer.status_code, answer.json()) == (400, {"error": "template_id: This field is required."})

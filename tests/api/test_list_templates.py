@@ -1,9 +1,14 @@
+import time
+
 import pytest
 
 
 def test_list_is_a_bare_array_oldest_first(api):
     assert api.get("/api/v1/templates").json() == []
-    ids = [api.template(name=name) for name in ("b", "c", "a")]
+    ids = []
+    for name in ("b", "c", "a"):
+        ids.append(api.template(name=name))
+        time.sleep(0.002)  # ids tell milliseconds apart
     listed = api.get("/api/v1/templates").json()
     assert [(template["id"], template["name"]) for template in listed] == list(zip(ids, ("b", "c", "a"), strict=True))
 

@@ -33,7 +33,7 @@ def files(server, made, new_api):
 def fetch(files):
     def ask(wanted="pdf", method="GET", **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.request(method, files[wanted], headers=headers, timeout=10)
+        return requests.request(method, files[wanted], headers=headers, timeout=60)
 
     return ask
 
@@ -144,13 +144,13 @@ def test_range_of_another_version_gets_the_whole_file(fetch):
 
 @pytest.mark.parametrize("name", ["c" + "0" * 24 + ".pdf", "c.pdf", "%00.pdf", "..%2fetc%2fpasswd.pdf", ""])
 def test_unknown_address_is_404(server, name):
-    answer = requests.get(f"{server}/renders/{name}", timeout=10)
+    answer = requests.get(f"{server}/renders/{name}", timeout=60)
     assert (answer.status_code, answer.text) == (404, "Not found.\n")
     assert "Cache-Control" not in answer.headers
 
 
 def test_other_extension_is_404(files):
-    assert requests.get(files["pdf"].replace(".pdf", ".png"), timeout=10).status_code == 404
+    assert requests.get(files["pdf"].replace(".pdf", ".png"), timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
@@ -166,14 +166,14 @@ def test_render_without_a_file_has_no_public_address(server, api, accept, state)
         statements.claim(render.id, lease_seconds=3600)
     if state == "failed":
         statements.fail(render.id, attempt=1, error="No.", code="template_error")
-    answer = requests.get(f"{server}/renders/{render.id}.pdf", timeout=10)
+    answer = requests.get(f"{server}/renders/{render.id}.pdf", timeout=60)
     assert (answer.status_code, "Cache-Control" in answer.headers) == (404, False)
 
 
 def test_file_that_the_store_lost_is_503_and_not_to_be_kept(server, api):
     _, body = api.render(api.template())
     store.delete([f"renders/{body['id']}.pdf"])
-    answer = requests.get(f"{server}/renders/{body['id']}.pdf", timeout=10)
+    answer = requests.get(f"{server}/renders/{body['id']}.pdf", timeout=60)
     assert (answer.status_code, answer.headers["Cache-Control"], answer.headers["Retry-After"]) == (
         503,
         "no-store",

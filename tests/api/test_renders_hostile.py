@@ -53,27 +53,32 @@ RACES = {
 
 
 @pytest.fixture(scope="module")
-def hostile_worker(server, test_environment, tmp_path_factory):
-    """A worker of its own with short limits, on a queue only it serves."""
+def hostile_workers(server, test_environment, tmp_path_factory):
+    """Two workers of their own with short limits, each on a queue only it serves.
+
+    One gives up after two seconds. The other one is for what must not end so, however busy the machine is.
+    """
     processes = Processes(tmp_path_factory.mktemp("hostile"))
-    worker = processes.worker("hostile", queues="hostile", TYPST_SECONDS=str(SECONDS), TYPST_MEMORY_MB="512")
-    yield worker
+    yield {
+        queue: processes.worker(queue, queues=queue, TYPST_SECONDS=str(seconds), TYPST_MEMORY_MB="512")
+        for queue, seconds in (("hasty", SECONDS), ("patient", 60))
+    }
     processes.stop()
 
 
 @pytest.fixture
-def render(api, accept, hostile_worker):
-    """Render a source on that worker; return the render as the API tells it."""
+def render(api, accept, hostile_workers):
+    """Render a source on one of these workers; return the render as the API tells it."""
 
-    def until_finished(source: str, **more) -> dict:
-        row = accept(api, api.template(source=source), queue="hostile", **more)
-        run_render.apply_async(kwargs={"render_id": row.id}, queue="hostile", ignore_result=True)
+    def until_finished(source: str, queue: str = "patient", **more) -> dict:
+        row = accept(api, api.template(source=source), queue=queue, **more)
+        run_render.apply_async(kwargs={"render_id": row.id}, queue=queue, ignore_result=True)
 
         def finished():
             body = api.get(f"/api/v1/renders/{row.id}").json()
             return body if body["status"] in {"completed", "failed"} else None
 
-        return wait_until(finished, 60)
+        return wait_until(finished, 100)
 
     return until_finished
 
@@ -86,29 +91,37 @@ def _start_time(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
-@pytest.mark.timeout(90)
+def render_good(render, queue: str) -> dict:
+    """On a busy machine even this may take the hasty worker too long, which is then what it says."""
+    while (ended := render("Good", queue))["error"] == TIMED_OUT:
+        pass
+    return ended
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", [*HOSTILE, *RACES])
-def test_hostile_template_fails_alone(api, render, hostile_worker, name):
+def test_hostile_template_fails_alone(api, render, hostile_workers, name):
     source, message = HOSTILE.get(name) or (RACES[name], None)
-    started = _start_time(hostile_worker.pid)
-    ended = render(source)
+    queue = "hasty" if message in {TIMED_OUT, None} else "patient"
+    worker = hostile_workers[queue]
+    started = _start_time(worker.pid)
+    ended = render(source, queue)
     assert (ended["status"], ended["url"]) == ("failed", None), ended
     assert message in {ended["error"], None}
     assert 10 < len(ended["error"]) <= 500
     assert not [word for word in ("/tmp", "/work", "/root", "root:", "Traceback") if word in ended["error"]]
     assert api.credits() == 100
-    assert is_same_process(hostile_worker, started)
-    assert render("Good")["status"] == "completed"
+    assert is_same_process(worker, started)
+    assert render_good(render, queue)["status"] == "completed"
     assert api.credits() == 99
 
 
-@pytest.mark.timeout(60)
 def test_too_many_dots_per_inch_fail_clearly(api, render, server):
     status, body = api.render(api.template(), format="png", options={"ppi": 2400})
     assert (status, body["error"], api.credits()) == (422, 'option "ppi" must be between 36 and 600', 100)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 def test_what_is_sent_as_data_is_not_code(api, render):
     ended = render('#data.at("name")', data='{"name": "#read(\\"/etc/passwd\\") ] ) }"}')
     assert ended["status"] == "completed"

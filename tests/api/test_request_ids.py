@@ -34,7 +34,7 @@ def test_refusal_carries_the_id_too(api):
     assert (answer.status_code, answer.headers["X-Request-Id"]) == (400, SENT)
 
 
-def test_audit_row_names_the_request(api):
+def test_audit_row_names_the_request(server, api):
     answer = api.post(
         "/api/v1/templates",
         {"name": "Letter", "engine": "typst", "source": "Hi"},

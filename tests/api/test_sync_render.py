@@ -8,6 +8,7 @@ import requests
 
 from credits.models import LedgerEntry
 from renders.models import Render
+from tests.renders.faults import Installation, own_broker, own_database
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -33,7 +34,7 @@ def test_answer_is_200_with_an_address_that_needs_no_key(api, server, wanted):
         "expires_at": None,
         "expired_at": None,
     }
-    file = requests.get(f"{server}/renders/{body['id']}.{wanted}", timeout=10)
+    file = requests.get(f"{server}/renders/{body['id']}.{wanted}", timeout=60)
     media_type, magic = MEDIA[wanted]
     assert (file.status_code, file.headers["Content-Type"]) == (200, media_type)
     assert file.content.startswith(magic)
@@ -47,7 +48,7 @@ def test_over_the_network_the_address_is_the_servers_own(api, server):
         timeout=40,
     )
     assert answer.status_code == 200
-    assert requests.get(answer.json()["url"], timeout=10).content.startswith(b"%PDF-")
+    assert requests.get(answer.json()["url"], timeout=60).content.startswith(b"%PDF-")
 
 
 def test_get_tells_the_rest(api):
@@ -130,13 +131,13 @@ def test_bad_option_fails_the_render_with_a_sentence(api, options, message):
 def test_good_options_reach_the_engine(api, server):
     source = "#set page(width: 72pt, height: 36pt)\n"
     _, body = api.render(api.template(source=source), format="png", options={"ppi": 200})
-    png = requests.get(f"{server}/renders/{body['id']}.png", timeout=10).content
+    png = requests.get(f"{server}/renders/{body['id']}.png", timeout=60).content
     assert png[16:24] == (200).to_bytes(4) + (100).to_bytes(4)
 
 
 def test_pdf_carries_the_time_of_the_request(api, server):
     _, body = api.render(api.template())
-    pdf = requests.get(f"{server}/renders/{body['id']}.pdf", timeout=10).content
+    pdf = requests.get(f"{server}/renders/{body['id']}.pdf", timeout=60).content
     asked = re.sub(r"\D", "", body["created_at"])[:14]
     assert re.search(rb"/CreationDate\(D:(\d{14})", pdf)[1].decode() == asked
 
@@ -149,20 +150,31 @@ def test_data_reaches_the_template_with_its_types(api):
     assert status == 200
 
 
-def test_unfinished_render_is_202_after_the_wait_and_goes_on(api, start_web, wait):
-    """A web process of its own waits for half a second; the document takes longer."""
-    base = start_web(SYNC_WAIT_SECONDS="0.5")
-    slow = "#for i in range(12000) { for j in range(1000) { } }\nDone"
+@pytest.fixture
+def impatient(database, test_environment, tmp_path):
+    """A web process that waits for half a second, where nobody renders until the test starts a worker."""
+    with own_database() as url, own_broker() as broker:
+        installation = Installation(tmp_path, url, broker, SYNC_WAIT_SECONDS="0.5")
+        try:
+            installation.web()
+            yield installation
+        finally:
+            installation.stop()
+
+
+def test_unfinished_render_is_202_after_the_wait_and_goes_on(impatient, new_api, wait):
+    api = new_api()
     started = time.monotonic()
     answer = requests.post(
-        f"{base}/api/v1/renders",
-        json={"template_id": api.template(source=slow), "async": False},
+        f"{impatient.base}/api/v1/renders",
+        json={"template_id": api.template(), "async": False},
         headers={"Authorization": f"Bearer {api.key}"},
-        timeout=20,
+        timeout=60,
     )
     assert time.monotonic() - started >= 0.5
     body = answer.json()
     assert (answer.status_code, body["status"], body["url"]) == (202, "pending", None)
+    impatient.worker()
     assert wait(api, body["id"])["status"] == "completed"
     assert api.credits() == 99
 

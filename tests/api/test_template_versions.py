@@ -82,7 +82,7 @@ def test_word_file_can_be_fetched(server, api):
     assert (file["name"], file["url"]) == ("template.docx", version["self"] + "?file=template.docx")
     answer = api.get(path(template_id, "/versions/1"), file="template.docx")
     assert (answer.status_code, answer.headers["Cache-Control"]) == (302, "no-store")
-    content = requests.get(answer.headers["Location"], timeout=10)
+    content = requests.get(answer.headers["Location"], timeout=60)
     assert content.content.startswith(b"PK")
     assert content.headers["Content-Disposition"] == 'attachment; filename="template.docx"'
     assert api.get(path(template_id, "/versions/1"), file="other.docx").status_code == 404

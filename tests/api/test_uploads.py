@@ -125,7 +125,7 @@ def test_boundary_inside_the_content_ends_nothing(api):
 def test_real_client_can_upload_through_the_server(server, api):
     headers = {"Authorization": f"Bearer {api.key}"}
     files = {"file": ("große Tabelle.csv", b"a;b\r\n\r\n", "text/csv")}
-    answer = requests.post(f"{server}{PATH}", files=files, headers=headers, timeout=20)
+    answer = requests.post(f"{server}{PATH}", files=files, headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["name"]) == (201, "große Tabelle.csv")
     too_large = requests.post(
         f"{server}{PATH}", files={"file": ("a", b"x" * 10_000_001)}, headers=headers, timeout=20

@@ -62,7 +62,7 @@ def test_modules_and_pictures_come_along_and_it_renders(server, api):
     assert (version.source, sorted(version.files)) == (MAIN, ["images/logo.png", "lib/more.typ", "lib/theme.typ"])
     status, render = api.render(body["id"], data={"name": "Zoë"})
     assert (status, render["status"]) == (200, "completed"), render
-    content = requests.get(f"{server}/renders/{render['id']}.pdf", timeout=20).content
+    content = requests.get(f"{server}/renders/{render['id']}.pdf", timeout=60).content
     assert content.startswith(b"%PDF")
 
 
@@ -72,7 +72,7 @@ def test_every_file_can_be_fetched(server, api):
     assert [file["name"] for file in version["files"]] == ["images/logo.png", "lib/more.typ", "lib/theme.typ"]
     for file in version["files"]:
         answer = api.get(file["url"].removeprefix("http://localhost:8000"))
-        content = requests.get(answer.headers["Location"], timeout=10).content
+        content = requests.get(answer.headers["Location"], timeout=60).content
         assert content == (FILES[file["name"]] if file["name"].endswith(".png") else FILES[file["name"]].encode())
 
 

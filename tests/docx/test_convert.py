@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ IS_INSTALLED = shutil.which("soffice") is not None
 LETTER = word_file("Dear {{ name }}", "{{ total|currency('EUR') }}", header="Ours", title="For {{ name }}")
 NO_OFFICE = {"error": "engine_error", "message": INSTALL_HINT}
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 def run(*requests: tuple[str, bytes, dict], data=None, confined: bool = True) -> dict:
@@ -47,7 +47,7 @@ def run(*requests: tuple[str, bytes, dict], data=None, confined: bool = True) ->
         command = [sys.executable, "-I", str(program), str(PROJECT), str(folder / "job.json")]
         # LibreOffice writes into its first home once more when it ends: that lies in our folder, too
         environment = {**os.environ, "TMPDIR": name}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["status"] == 0, done.stderr
@@ -161,8 +161,8 @@ def listener() -> Iterator[tuple[int, list[bytes]]]:
                 connection, _ = server.accept()
             except OSError:
                 return
-            with connection:
-                connection.settimeout(5)
+            with connection, suppress(OSError):  # LibreOffice may have hung up
+                connection.settimeout(60)
                 hits.append(connection.recv(1000))
                 connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
@@ -231,11 +231,10 @@ def test_libreoffice_by_itself_fetches_the_picture(tmp_path):
         assert find_program() is None
         return
     with listener() as (port, hits):
-        hostile = reaching_out(port)["linked picture"]
-        soffice(tmp_path / "hostile", hostile)
+        soffice(tmp_path / "hostile", reaching_out(port)["linked picture"])
         assert any(b"/picture.png" in hit for hit in hits)
-        hits.clear()
-        soffice(tmp_path / "clean", sanitise(hostile)[0])
+    with listener() as (port, hits):  # another: of the first one a hit may be late
+        soffice(tmp_path / "clean", sanitise(reaching_out(port)["linked picture"])[0])
         assert hits == []
 
 
@@ -244,7 +243,7 @@ def soffice(folder: Path, content: bytes) -> None:
     (folder / "in.docx").write_bytes(content)
     command = ["soffice", "--headless", f"-env:UserInstallation=file://{folder}/profile", "--convert-to", "pdf"]
     subprocess.run(
-        [*command, "--outdir", str(folder), str(folder / "in.docx")], check=True, capture_output=True, timeout=90
+        [*command, "--outdir", str(folder), str(folder / "in.docx")], check=True, capture_output=True, timeout=180
     )
     assert (folder / "in.pdf").read_bytes().startswith(b"%PDF-")
 

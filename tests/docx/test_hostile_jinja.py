@@ -167,7 +167,7 @@ def test_without_the_sandbox_the_payload_runs_in_every_place(tmp_path):
             # a property holds 255 characters, so the name is short
             canaries[canary].write_bytes(document_with(PAYLOADS[name].replace("CANARY", canary.name), place))
     command = [sys.executable, "-c", UNGUARDED, *map(str, canaries.values())]
-    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
+    subprocess.run(command, check=True, timeout=110, cwd=tmp_path)
     assert [canary.name for canary in canaries if not canary.exists()] == []
 
 
@@ -196,7 +196,7 @@ def test_without_the_sandbox_the_payload_reaches_what_it_wants(tmp_path):
     payloads = {name: payload.replace("CANARY", name.replace(" ", "-")) for name, payload in PAYLOADS.items()}
     done = subprocess.run(
         [sys.executable, "-c", PLAIN], input=json.dumps(payloads), capture_output=True, text=True, check=True,
-        timeout=60, cwd=tmp_path,
+        timeout=110, cwd=tmp_path,
     )  # fmt: skip
     shown = json.loads(done.stdout)
     ran = {path.name for path in tmp_path.iterdir()}

@@ -19,7 +19,7 @@ LINK = f'<w:p><w:hyperlink xmlns:r="{RELATIONSHIPS}" r:id="rIdX"><w:r><w:t>a lin
 TIMESTAMP = 1_709_208_000
 BOTH = [["a-2b", "ua-1"], ["a-3b", "ua-1"], ["1.5", "ua-1"]]
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 def letter(*, title: str = "Letter to {{ name }}", alt: str = "A dot") -> bytes:

@@ -128,11 +128,12 @@ def test_image_with_too_many_pixels_is_refused(canvas, drawn, name):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_image_is_refused(canvas, drawn, name):
+    before = canvas.status()["counts"].get("deaths", 0)
     with pytest.raises(
         TemplateError, match=r"layer 1 \(image\): src is (not a PNG|a damaged image|an image without)"
     ):
         drawn(made(REFUSED, name))
-    assert canvas.status()["counts"].get("deaths", 0) == 0
+    assert canvas.status()["counts"].get("deaths", 0) == before
     assert_colors(drawn(encoded(chart(), "PNG")), TURNS[1])
 
 
@@ -168,9 +169,10 @@ def test_nothing_of_the_original_file_is_in_the_document(draw_layers):
             assert b"SECRET" not in draw_layers(layer, files={"it": content}, format=format_name).content
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_flipped_bytes_never_crash_the_child(canvas, drawn):
     """A seeded walk over damaged files of every format; what can still be read is fine."""
+    before = canvas.status()["counts"].get("deaths", 0)
     originals = [encoded(chart(), name) for name in ("PNG", "JPEG", "WEBP", "GIF")]
     for number in range(240):
         content = bytearray(originals[number % 4])
@@ -180,7 +182,7 @@ def test_flipped_bytes_never_crash_the_child(canvas, drawn):
             drawn(bytes(content))
         except (TemplateError, LimitExceededError):
             continue
-    assert canvas.status()["counts"].get("deaths", 0) == 0
+    assert canvas.status()["counts"].get("deaths", 0) == before
 
 
 HOSTILE_SVG = {

@@ -25,9 +25,12 @@ from tests.conftest import HELLO, Processes, is_ready, wait_until
 from tests.docx.word_files import PNG, word_file
 from tests.hostile.corpus import LEAKS
 from tests.hostile.office import IS_INSTALLED
+from tests.renders.faults import own_database
 from workers.docx.office import INSTALL_HINT
 
 CREDITS: Final = 1000
+PATIENT: Final = {"SYNC_WAIT_SECONDS": "150", "LEASE_SECONDS": "100"}
+"""What comes of a render is asked here, however long a busy machine takes for it."""
 DOCUMENTED: Final = {"template_error", "resource_limit", "engine_error"}
 """Codes of renders that failed through what the caller sent."""
 
@@ -56,7 +59,7 @@ class Caller:
     def send(self, method: str, path: str, **more: Any) -> requests.Response:
         """Ask, and see that no answer is a fault of the server or tells of its inside, whatever was sent."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        answer = requests.request(method, f"{self.base}/api/v1/{path}", headers=headers, timeout=100, **more)
+        answer = requests.request(method, f"{self.base}/api/v1/{path}", headers=headers, timeout=200, **more)
         assert answer.status_code < 500, answer.text
         assert LEAKS.search(_QUOTED.sub("", answer.text)) is None, answer.text  # quoted is what the caller wrote
         return answer
@@ -107,7 +110,7 @@ def content_of(answer: requests.Response) -> bytes | None:
     body = answer.json()
     assert (answer.status_code, body["status"]) in {(200, "completed"), (422, "failed")}, body
     if answer.status_code == 200:
-        return requests.get(body["url"], timeout=20).content
+        return requests.get(body["url"], timeout=60).content
     assert 10 < len(body["error"]) <= 500, body
     assert Render.objects.get(pk=body["id"]).error_code in DOCUMENTED or body["error"] == INSTALL_HINT, body
     return None
@@ -115,7 +118,7 @@ def content_of(answer: requests.Response) -> bytes | None:
 
 @dataclass(frozen=True)
 class Application:
-    """A web process and a worker that no other module shares."""
+    """Web, worker and sweeper on a database and a Redis that no other module shares."""
 
     base: str
     worker: Popen
@@ -138,10 +141,8 @@ class Application:
         assert caller.completes(letter) or not IS_INSTALLED
         assert caller.completes(letter, formats=["docx"])
         assert caller.paid_for_what_was_completed()
-        assert wait_until(lambda: _is_at_rest(engines := _engines(self.redis_url, self.worker)) and engines)
-        assert {
-            name: each["zygote_pid"] for name, each in _engines(self.redis_url, self.worker).items()
-        } == self.zygotes
+        engines = wait_until(lambda: _is_at_rest(found := _engines(self.redis_url, self.worker)) and found)
+        assert {name: each["zygote_pid"] for name, each in engines.items()} == self.zygotes
 
 
 def _engines(redis_url: str, worker: Popen) -> dict[str, Any]:
@@ -157,17 +158,24 @@ def _is_at_rest(engines: dict[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def running(folder: Path, redis_database: int, **limits: str) -> Iterator[Application]:
-    """Start web and worker on a Redis database of their own, and end them."""
+    """Start an application on a database and a Redis database of its own, and end it.
+
+    The session's own sweeper would ring for what waits here for some seconds, and the session's own worker would
+    render it, with other limits.
+    """
     url = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{redis_database}").geturl()
-    started = Processes(folder)
-    try:
-        base = started.web(REDIS_URL=url)
-        worker = started.worker(REDIS_URL=url, **limits)
-        wait_until(lambda: is_ready(base) or worker.poll() is not None, 60)
-        engines = wait_until(lambda: _engines(url, worker))
-        yield Application(base, worker, url, {name: each["zygote_pid"] for name, each in engines.items()})
-    except pytest.fail.Exception:
-        print(*(f"--- {one.log}\n{one.log.read_text()[-3000:]}" for one in started.running), sep="\n")
-        raise
-    finally:
-        started.stop()
+    with own_database() as database_url:
+        own = {"REDIS_URL": url, "DATABASE_URL": database_url}
+        started = Processes(folder)
+        try:
+            base = started.web(**own, **PATIENT)
+            worker = started.worker(**own, **PATIENT, **limits)
+            started.sweeper(**own)
+            wait_until(lambda: is_ready(base) or worker.poll() is not None, 100)
+            engines = wait_until(lambda: _engines(url, worker))
+            yield Application(base, worker, url, {name: each["zygote_pid"] for name, each in engines.items()})
+        except pytest.fail.Exception:
+            print(*(f"--- {one.log}\n{one.log.read_text()[-3000:]}" for one in started.running), sep="\n")
+            raise
+        finally:
+            started.stop()

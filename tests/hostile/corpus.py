@@ -40,7 +40,7 @@ class Case:
 
     def job(self, port: int) -> RenderJob:
         """The render, with limits short enough for a test, and with the files that the template names."""
-        limits = {"wall_seconds": _SECONDS.get(self.guard, 20), "memory_bytes": _MEMORY.get(self.guard, 1 << 30)}
+        limits = {"wall_seconds": _SECONDS.get(self.guard, 60), "memory_bytes": _MEMORY.get(self.guard, 1 << 30)}
         return RenderJob(
             source=self.source.replace("PORT", str(port)),
             data=DATA,

@@ -17,7 +17,7 @@ class Listener:
     def hears(self) -> bool:
         """Whether it would have heard a visitor: one comes, says something, and is forgotten."""
         before = len(self.heard)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as visitor:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as visitor:
             visitor.sendall(b"GET / HTTP/1.1\r\n\r\n")
             visitor.recv(100)
         return len(self.heard) == before + 1 and self.heard.pop() != b""
@@ -36,7 +36,7 @@ def listening() -> Iterator[Listener]:
             except OSError:  # closed below
                 return
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(5)
+                connection.settimeout(60)
                 listener.heard.append(connection.recv(1000))
                 connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 

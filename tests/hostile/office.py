@@ -19,7 +19,7 @@ def convert(folder: Path, content: bytes, *, path: str = "") -> pypdf.PdfReader:
     environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"} if path else None
     subprocess.run(
         [*command, "--outdir", str(folder), str(folder / "in.docx")],
-        check=True, capture_output=True, timeout=90, env=environment,
+        check=True, capture_output=True, timeout=100, env=environment,
     )  # fmt: skip
     return pypdf.PdfReader(folder / "in.pdf")
 

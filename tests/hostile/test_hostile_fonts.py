@@ -67,7 +67,7 @@ def unharmed(pools, listener):
 
 def inspected(pool: EnginePool, content: bytes) -> RenderedDocument:
     """What the engine says of an upload; `found` holds its families. Raises RenderError."""
-    return pool.render("a team", RenderJob(source="", format="font", files={"font.ttf": content}, limits=SHORT))
+    return pool.render("a team", RenderJob(source="", format="font", files={"font.ttf": content}))
 
 
 def keep(folder: Path, content: bytes) -> Path:

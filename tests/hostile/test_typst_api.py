@@ -5,6 +5,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ import requests
 
 from renders.models import Render
 from tests.conftest import Processes, is_ready, wait_until
+from tests.hostile.application import PATIENT
 from tests.hostile.corpus import LEAKS, cases
 from tests.hostile.listening import Listener, listening
+from tests.renders.faults import own_database
 
-SECONDS, MEGABYTES = 1, 512
+SECONDS, MEGABYTES = 10, 512
 TOO_MUCH = {f"compilation timed out after {SECONDS} s", f"memory limit of {MEGABYTES} MB exceeded"}
 """Which of the two comes first depends on how fast the machine is."""
 OWN_REDIS_DATABASE = 7
@@ -29,7 +32,7 @@ SENT = [name for name, case in cases().items() if case.api]
 
 @dataclass(frozen=True)
 class Application:
-    """A web process and a worker that no other test shares."""
+    """Web, worker and sweeper on a database and a Redis that no other test shares."""
 
     base: str
     worker: Popen
@@ -37,16 +40,17 @@ class Application:
 
     def engine(self) -> dict:
         """What the worker last reported of its Typst engine."""
+        name = f"automette:worker:{socket.gethostname()}:{self.worker.pid}"
         with redis.Redis.from_url(self.redis_url) as client:
-            (report,) = [json.loads(client.get(key)) for key in client.scan_iter("automette:worker:*")]
-        return report["engines"]["typst"]
+            report = wait_until(lambda: client.get(name))
+        return json.loads(report)["engines"]["typst"]
 
     def render(self, api, template_id: str, **more) -> requests.Response:
         return requests.post(
             f"{self.base}/api/v1/renders",
             json={"template_id": template_id, "async": False, **more},
             headers={"Authorization": f"Bearer {api.key}"},
-            timeout=60,
+            timeout=200,
         )
 
 
@@ -60,14 +64,17 @@ def listener() -> Iterator[Listener]:
 def application(test_environment, tmp_path_factory) -> Iterator[Application]:
     url = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{OWN_REDIS_DATABASE}").geturl()
     limits = {"TYPST_SECONDS": str(SECONDS), "TYPST_MEMORY_MB": str(MEGABYTES)}
-    started = Processes(tmp_path_factory.mktemp("hostile-api"))
-    try:
-        base = started.web(REDIS_URL=url)
-        worker = started.worker(REDIS_URL=url, **limits)
-        wait_until(lambda: is_ready(base), 60)
-        yield Application(base, worker, url)
-    finally:
-        started.stop()
+    with own_database() as database_url:  # where no sweeper but its own rings for what waits
+        own = {"REDIS_URL": url, "DATABASE_URL": database_url}
+        started = Processes(tmp_path_factory.mktemp("hostile-api"))
+        try:
+            base = started.web(**own, **PATIENT)
+            worker = started.worker(**own, **PATIENT, **limits)
+            started.sweeper(**own)
+            wait_until(lambda: is_ready(base), 100)
+            yield Application(base, worker, url)
+        finally:
+            started.stop()
 
 
 def children_of(pid: int) -> list[int]:

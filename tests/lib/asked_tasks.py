@@ -1,7 +1,6 @@
 """Tasks that tests ask a worker of their own: `celery -A tests.lib.asked_tasks worker`."""
 
 import os
-import time
 
 import redis
 from celery import shared_task
@@ -16,10 +15,17 @@ def echo(*, value):
     return value
 
 
-@shared_task(name="tests.pause", ignore_result=False)
-def pause(*, seconds):
-    time.sleep(seconds)
+@shared_task(name="tests.rest", ignore_result=False)
+def rest(*, name):
+    """Rest until `wake` is called with this name, which a test does when it has seen what it wanted."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.blpop(name, timeout=100)
     return "rested"
+
+
+def wake(name):
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.rpush(name, "up")
 
 
 @shared_task(name="tests.fail", ignore_result=False)

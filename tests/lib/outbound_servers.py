@@ -102,7 +102,7 @@ def call(url: str, method: str = "GET", client: dict | None = None, **more) -> R
 
     async def run() -> Response:
         async with OutboundClient(**(client or {})) as outbound:
-            return await outbound.request(method, url, **{"seconds": 5, "max_bytes": 1000, **more})
+            return await outbound.request(method, url, **{"seconds": 60, "max_bytes": 1000, **more})
 
     return asyncio.run(run())
 

@@ -1,6 +1,8 @@
 """What is sent, what comes back, redirects, and nothing from the environment."""
 
 import asyncio
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
@@ -27,10 +29,11 @@ def head(request: bytes) -> dict[str, str]:
 
 
 def test_answer_is_status_headers_and_body(server):
+    started = time.monotonic()
     got = call(f"{server.url}/a")
     assert (got.status, got.body, got.url) == (201, b"hello", f"{server.url}/a")
     assert got.headers["x-kind"] == "test"
-    assert 0 <= got.milliseconds < 5000
+    assert 0 <= got.milliseconds <= 1000 * (time.monotonic() - started) + 1
 
 
 def test_webhook_is_sent_byte_for_byte(server):
@@ -173,7 +176,7 @@ def test_connections_are_reused_only_if_asked_for_and_cookies_never(reuse):
     async def twice():
         async with OutboundClient(reuse_connections=reuse, lookup=Names(a_example=[["127.0.0.1"]])) as client:
             for _ in range(2):
-                await client.request("GET", f"http://a.example:{server.port}/", seconds=5, max_bytes=9)
+                await client.request("GET", f"http://a.example:{server.port}/", seconds=60, max_bytes=9)
 
     asyncio.run(twice())
     requests = server.requests + [request for request in seen if request]
@@ -183,12 +186,14 @@ def test_connections_are_reused_only_if_asked_for_and_cookies_never(reuse):
 
 
 def test_connections_to_one_server_are_limited():
-    waiting, most = set(), []
+    waiting, most, three = set(), [], threading.Barrier(3)
 
     def respond(connection, _):
         waiting.add(connection)
         most.append(len(waiting))
-        asyncio.run(asyncio.sleep(0.05))
+        three.wait(60)  # so many must come together
+        time.sleep(0.05)  # and more must not
+        most.append(len(waiting))
         waiting.discard(connection)
         connection.sendall(answer())
 
@@ -196,7 +201,7 @@ def test_connections_to_one_server_are_limited():
 
     async def many():
         async with OutboundClient(per_host=3) as client:
-            calls = (client.request("GET", server.url, seconds=20, max_bytes=9) for _ in range(12))
+            calls = (client.request("GET", server.url, seconds=100, max_bytes=9) for _ in range(12))
             return [got.status for got in await asyncio.gather(*calls)]
 
     assert asyncio.run(many()) == [200] * 12
@@ -208,7 +213,7 @@ def test_several_urls_are_fetched_at_once_each_with_its_own_outcome(server):
     missing = Server(saying(answer(b"", "404 Not Found")))
     redirect = Server(redirecting(server.url))
     urls = [server.url, redirect.url, slow.url, missing.url, "http://10.0.0.1/", "nonsense", server.url]
-    found = fetch_all(urls, seconds=2, max_bytes=1000)
+    found = fetch_all(urls, seconds=6, max_bytes=1000)  # one of them takes all of that
     outcomes = [got.code if isinstance(got, OutboundError) else got.status for got in found.values()]
     assert list(found) == urls[:-1]
     assert outcomes == [201, 201, "timeout", 404, "refused_address", "refused_url"]
@@ -218,7 +223,7 @@ def test_several_urls_are_fetched_at_once_each_with_its_own_outcome(server):
 def test_many_threads_fetch_at_the_same_time(server):
     url = f"http://localhost:{server.port}/"
     with ThreadPoolExecutor(8) as threads:
-        found = threads.map(lambda number: fetch_all([f"{url}{number}"], seconds=20, max_bytes=10), range(80))
+        found = threads.map(lambda number: fetch_all([f"{url}{number}"], seconds=60, max_bytes=10), range(80))
         assert [got.body for one in found for got in one.values()] == [b"hello"] * 80
 
 
@@ -227,5 +232,5 @@ def test_nothing_to_fetch_is_nothing():
 
 
 def test_twenty_urls_of_one_server_arrive(server):
-    found = fetch_all((f"{server.url}/{number}" for number in range(20)), seconds=20, max_bytes=10)
+    found = fetch_all((f"{server.url}/{number}" for number in range(20)), seconds=60, max_bytes=10)
     assert [got.body for got in found.values()] == [b"hello"] * 20

@@ -11,7 +11,7 @@ from automette.lib.ids import new_id
 
 
 def soon() -> float:
-    return time.monotonic() + 5
+    return time.monotonic() + 60
 
 
 @pytest.fixture
@@ -58,9 +58,10 @@ def test_whole_object_is_read_at_once(key):
 
 
 def test_time_of_an_object_is_known_and_none_without_one(key):
+    second = dt.timedelta(seconds=1)  # which the store may leave out the parts of
     before = dt.datetime.now(dt.UTC)
     store.put(key, b"x", "text/plain", until=soon())
-    assert abs((store.modified_at(key) - before).total_seconds()) < 5
+    assert before - second <= store.modified_at(key) <= dt.datetime.now(dt.UTC) + second
     assert store.modified_at(f"{key}x") is None
 
 
@@ -89,7 +90,7 @@ def test_presigned_url_gives_the_object_under_a_name(key):
     store.put(key, b"%PDF-", "application/pdf", until=soon())
     disposition = "inline; filename=\"a.pdf\"; filename*=UTF-8''%C3%A4.pdf"
     url = store.presigned_url(key, media_type="application/pdf", disposition=disposition, seconds=60)
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, timeout=60)
     assert (answer.status_code, answer.content) == (200, b"%PDF-")
     assert answer.headers["Content-Disposition"] == disposition
     assert answer.headers["Content-Type"] == "application/pdf"
@@ -104,7 +105,7 @@ def test_upload_after_its_permission_has_ended_is_refused_by_the_store(key):
         ExpiresIn=1,
     )
     time.sleep(2.1)  # the store counts whole seconds
-    late = requests.put(signed, data=b"late", headers={"Content-Type": "text/plain"}, timeout=10)
+    late = requests.put(signed, data=b"late", headers={"Content-Type": "text/plain"}, timeout=60)
     assert late.status_code in {400, 403}
     assert read(key) == b"in time"
 

@@ -12,6 +12,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 OURS = ("DATABASE_URL", "REDIS_URL", "S3_", "SECRET_KEY", "AUTOMETTE_DATA", "PORT", "PUBLIC_URL", "CDN_BASE_URL")
+SECONDS = 100.0
+"""Ends what hangs, and nothing that a slow machine comes to in the end."""
 TELL_AND_WAIT = """
 import json, os, sys
 print(json.dumps(dict(os.environ)), flush=True)
@@ -27,7 +29,7 @@ class Stack:
     variables: dict[str, str]
 
     def finish(self, line: str = "") -> int:
-        self.process.communicate(line + "\n", timeout=20)
+        self.process.communicate(line + "\n", timeout=SECONDS)
         return self.process.returncode
 
 
@@ -105,7 +107,7 @@ def starter(environment: dict[str, str]) -> Iterator[StartStack]:
     for process in started:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=SECONDS)
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ import psycopg
 import pytest
 import redis
 import requests
+import time_machine
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.stack.conftest import PROJECT, StartStack, stack_command
+from tests.stack.conftest import PROJECT, SECONDS, StartStack, stack_command
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 COUNT_ROWS = "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'"
 
 
@@ -56,15 +57,22 @@ def test_a_presigned_url_works_until_its_lifetime_is_over_and_nothing_works_unsi
 ) -> None:
     store, bucket = object_store(shared_variables), shared_variables["S3_BUCKET"]
     store.put_object(Bucket=bucket, Key="secret.pdf", Body=b"bytes")
-    url = store.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "secret.pdf"}, ExpiresIn=1)
-    assert requests.get(url, timeout=5).content == b"bytes"
-    plain = requests.get(url.partition("?")[0], timeout=5)
+
+    def signed(minutes_ago: int) -> str:
+        """A URL that was made so many minutes ago, to work for an hour."""
+        with time_machine.travel(time.time() - 60 * minutes_ago):
+            return store.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": "secret.pdf"}, ExpiresIn=3600
+            )
+
+    url = signed(minutes_ago=30)
+    assert requests.get(url, timeout=SECONDS).content == b"bytes"
+    plain = requests.get(url.partition("?")[0], timeout=SECONDS)
     assert plain.status_code in {400, 403}
     assert b"bytes" not in plain.content
     with pytest.raises(ClientError):
         object_store(shared_variables, secret="x" * 48).get_object(Bucket=bucket, Key="secret.pdf")
-    time.sleep(2.1)
-    late = requests.get(url, timeout=5)
+    late = requests.get(signed(minutes_ago=61), timeout=SECONDS)
     assert late.status_code in {400, 403}
     assert b"bytes" not in late.content
 
@@ -80,7 +88,7 @@ def test_a_bucket_outlives_its_last_object(shared_variables: dict[str, str]) -> 
 
 def test_nobody_gets_into_redis_without_the_password(shared_variables: dict[str, str]) -> None:
     address = urlsplit(shared_variables["REDIS_URL"])
-    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=SECONDS) as connection:
         connection.sendall(b"GET key\r\n")
         assert connection.recv(100) == b"-NOAUTH Authentication required.\r\n"
 
@@ -114,7 +122,7 @@ def test_nothing_is_started_when_all_three_are_named(clean_environment: dict[str
         cwd=empty,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
         check=True,
     )
     assert answer.stdout.split() == ["None", "[]"]
@@ -153,7 +161,7 @@ def test_two_stacks_run_side_by_side_and_a_second_one_on_the_same_folder_is_refu
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
         check=False,
     )
     assert refused.returncode == 1
@@ -174,7 +182,7 @@ def test_a_command_in_another_terminal_uses_the_servers_that_already_run(
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
         check=True,
     )
     theirs = json.loads(answer.stdout)
@@ -224,7 +232,7 @@ def test_the_end_of_the_log_is_shown_when_a_server_does_not_start(
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=SECONDS,
         check=False,
     )
     assert answer.returncode == 1
@@ -234,7 +242,7 @@ def test_the_end_of_the_log_is_shown_when_a_server_does_not_start(
 
 def test_the_object_store_refuses_a_listing_without_a_key(shared_variables: dict[str, str]) -> None:
     address = urlsplit(shared_variables["S3_ENDPOINT_URL"])
-    connection = http.client.HTTPConnection(address.netloc, timeout=5)
+    connection = http.client.HTTPConnection(address.netloc, timeout=SECONDS)
     connection.request("GET", "/")
     assert connection.getresponse().status in {400, 403}
     connection.close()

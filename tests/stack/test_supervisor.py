@@ -12,19 +12,14 @@ import requests
 
 from automette.stack.errors import StackError
 from automette.stack.procfile import read_procfile
-from tests.stack.conftest import PROJECT, family, stack_command, still_alive
+from tests.conftest import free_port, wait_until
+from tests.stack.conftest import PROJECT, SECONDS, family, stack_command, still_alive
 
-pytestmark = pytest.mark.timeout(120)
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+pytestmark = pytest.mark.timeout(400)
 
 
 def wait_for_line(log: Path, text: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 2 * SECONDS
     while text not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
@@ -34,14 +29,14 @@ def wait_for_line(log: Path, text: str, process: subprocess.Popen[bytes]) -> Non
 def test_demo_renders_every_starter_and_leaves_nothing_running(
     clean_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    data, port = tmp_path / "data", free_port()
+    data, port = tmp_path / "data", str(free_port())
     answer = subprocess.run(
         stack_command("demo"),
         env=clean_environment | {"AUTOMETTE_DATA": str(data), "PORT": port},
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -51,8 +46,11 @@ def test_demo_renders_every_starter_and_leaves_nothing_running(
     key = data / "api-key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert f"Authorization: Bearer {key.read_text().strip()}" in answer.stdout
-    assert not [found for found in Path("/proc").glob("[0-9]*/environ") if str(data) in environment_of(found)]
-    assert not list(Path(clean_environment["TMPDIR"]).iterdir())
+    # what had to be killed, because the machine was slow, leaves the rest to others, who are as slow
+    wait_until(
+        lambda: not [file for file in Path("/proc").glob("[0-9]*/environ") if str(data) in environment_of(file)]
+    )
+    wait_until(lambda: not list(Path(clean_environment["TMPDIR"]).iterdir()))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("", int(port)))
@@ -68,7 +66,7 @@ def environment_of(file: Path) -> str:
 def test_run_restarts_a_killed_web_process_and_leaves_nothing_when_killed_itself(
     clean_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    port, output = free_port(), tmp_path / "output"
+    port, output = str(free_port()), tmp_path / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
             stack_command("run"),
@@ -83,20 +81,20 @@ def test_run_restarts_a_killed_web_process_and_leaves_nothing_when_killed_itself
         web = next(child for child in children if "gunicorn" in Path(f"/proc/{child}/cmdline").read_text())
         os.kill(int(web), signal.SIGKILL)
         wait_for_line(output, "web is back", process)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS
         while True:
             try:
-                assert requests.get(f"http://127.0.0.1:{port}/livez", timeout=5).status_code == 200
+                assert requests.get(f"http://127.0.0.1:{port}/livez", timeout=30).status_code == 200
                 break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         members = family(process.pid)
         assert len(members) > 10
     finally:
         process.kill()
-        process.wait(timeout=5)
-    assert not still_alive(members, within=10)
+        process.wait(timeout=SECONDS)
+    assert not still_alive(members, within=30)
 
 
 def test_a_taken_port_is_reported_before_anything_starts(clean_environment: dict[str, str], tmp_path: Path) -> None:
@@ -110,7 +108,7 @@ def test_a_taken_port_is_reported_before_anything_starts(clean_environment: dict
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=SECONDS,
             check=False,
         )
     assert answer.returncode == 1

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from automette.lib.ids import new_id
 from templates_app import blobs
 from templates_app.models import Asset, Font, TemplateVersion
 from templates_app.tasks import delete_unused_blobs
+from tests.conftest import wait_until
 
 YESTERDAY = dt.timedelta(hours=25)
 
@@ -72,7 +74,7 @@ def test_blob_of_another_team_is_missing_even_when_a_copy_is_here(cache, team_id
 
 def test_damaged_object_is_refused_and_not_kept(cache, team_id):
     digest = blobs.put(team_id, b"right")
-    store.put(blobs.key_of(team_id, digest), b"wrong", "text/plain", until=time.monotonic() + 10)
+    store.put(blobs.key_of(team_id, digest), b"wrong", "text/plain", until=time.monotonic() + 60)
     with pytest.raises(store.StoreUnavailableError, match="is damaged"):
         blobs.local_copy(team_id, digest)
     assert [path for path in cache.glob("*/*") if path.is_file()] == []
@@ -124,7 +126,7 @@ def test_processes_and_threads_copy_the_same_blobs_at_the_same_time(cache, team_
     command = [sys.executable, "-c", COPIER, team_id, *digests]
     environment = {**os.environ, "AUTOMETTE_DATA": str(cache.parent.parent)}
     running = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(3)]
-    told = [(process.communicate(timeout=60)[1], process.returncode) for process in running]
+    told = [(process.communicate(timeout=100)[1], process.returncode) for process in running]
     assert [status for _, status in told] == [0, 0, 0], told
     for digest in digests:
         assert sha256(blobs.local_copy(team_id, digest).read_bytes()) == digest
@@ -173,7 +175,8 @@ def test_use_during_the_look_saves_a_copy(cache, team_id):
         removal.join(0.2)
         assert removal.is_alive(), "it waits for those who note a use"
         os.utime(path)
-    removal.join(5)
+    removal.join(60)
+    assert not removal.is_alive()
     assert path.exists()
 
 
@@ -218,43 +221,52 @@ def test_putting_again_makes_a_blob_young(team_id):
 
 @pytest.fixture
 def delete_late():
-    """Start a deletion that has judged a blob old, and takes its last step half a second later."""
+    """Start a deletion that has judged a blob old, and takes its last step once the blob was stored anew."""
     started = []
 
-    def start(key: str) -> threading.Thread:
+    def start(key: str, stored_anew: Callable[[], bool]) -> threading.Thread:
         judged = threading.Event()
 
         def delete() -> None:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s::bigint)", [blobs._DELETING])
-                judged.set()
-                time.sleep(0.5)
-                store.delete([key])
-            connection.close()
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s::bigint)", [blobs._DELETING])
+                    judged.set()
+                    wait_until(stored_anew)
+                    store.delete([key])
+            finally:
+                connection.close()
 
         started.append(threading.Thread(target=delete))
         started[0].start()
-        assert judged.wait(5)
+        assert judged.wait(60)
         return started[0]
 
     yield start
     for thread in started:
-        thread.join(5)
+        thread.join(100)
+
+
+def somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))")
+        return cursor.fetchone()[0]
 
 
 def test_blob_put_while_it_is_being_deleted_is_there_afterwards(team_id, delete_late):
     key = blobs.key_of(team_id, blobs.put(team_id, b"again"))
-    deletion = delete_late(key)
+    deletion = delete_late(key, somebody_waits_for_us)  # `put` does after it has stored
     blobs.put(team_id, b"again")
-    deletion.join(5)
+    deletion.join(100)
     assert store.modified_at(key) is not None
 
 
 def test_control_without_a_look_afterwards_such_a_blob_is_lost(team_id, delete_late):
-    key = blobs.key_of(team_id, blobs.put(team_id, b"again"))
-    deletion = delete_late(key)
-    store.put(key, b"again", "text/plain", until=time.monotonic() + 10)
-    deletion.join(5)
+    key, stored = blobs.key_of(team_id, blobs.put(team_id, b"again")), threading.Event()
+    deletion = delete_late(key, stored.is_set)
+    store.put(key, b"again", "text/plain", until=time.monotonic() + 60)
+    stored.set()
+    deletion.join(100)
     assert store.modified_at(key) is None
 
 
@@ -268,6 +280,6 @@ def test_deletion_asks_for_the_age_again(team_id):
 
 def test_other_objects_are_left_alone(database):
     key = f"renders/{new_id()}.pdf"
-    store.put(key, b"x", "text/plain", until=time.monotonic() + 10)
+    store.put(key, b"x", "text/plain", until=time.monotonic() + 60)
     blobs.delete_unused(older_than=AT_ONCE)
     assert store.modified_at(key) is not None

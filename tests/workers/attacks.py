@@ -85,7 +85,7 @@ def _write(path: Path) -> str:
 
 def _talk(address: str | bytes) -> str:
     with socket.socket(socket.AF_UNIX) as unix:
-        unix.settimeout(5)
+        unix.settimeout(30)
         unix.connect(address)
         unix.send(b"PING\r\n")
         return f"answered {unix.recv(5)!r}"
@@ -128,7 +128,7 @@ def search_descriptors(_, report):
 @attack("TCP connect")
 def connect_tcp(around, _):
     with socket.socket() as tcp:
-        tcp.settimeout(5)
+        tcp.settimeout(30)
         tcp.connect(("127.0.0.1", around.tcp_port))
         return tcp.recv(5)
 
@@ -143,7 +143,7 @@ def listen_tcp(*_):
 @attack("UDP question and answer")
 def ask_udp(around, _):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(5)
+        udp.settimeout(30)
         udp.sendto(b"q", ("127.0.0.1", around.udp_port))
         return udp.recv(10)
 

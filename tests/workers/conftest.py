@@ -1,6 +1,8 @@
 """One pool with real, confined children for the tests that only render; those about the pool make their own."""
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from workers.job import RenderedDocument, RenderJob
 from workers.pool import EnginePool
 
 FONTS = Path(rendercv_fonts.__file__).parent
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,18 @@ def render(pool) -> Callable[..., RenderedDocument]:
         return pool.render(team, RenderJob(source=source, **job))
 
     return render
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that children of every user may pass through.
+
+    Pytest's own is not: whoever starts another pytest on this machine closes it, at any moment.
+    """
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -57,9 +71,13 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def is_alive(pid: int) -> bool:
     """Whether any thread of a process still runs; one that only waits for its status to be read does not."""
-    for status in Path("/proc").glob(f"{pid}/task/*/stat"):
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):  # it may end at any moment, also between two looks at it
+        return False
+    for thread in threads:
         try:
-            if status.read_text().rpartition(")")[2].split()[0] != "Z":
+            if (thread / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 return True
         except (FileNotFoundError, ProcessLookupError):
             continue

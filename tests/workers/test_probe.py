@@ -71,13 +71,6 @@ def run_program(program: str, *arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.fixture
-def open_folder(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    return tmp_path
-
-
 def test_nothing_is_missing_with_both_layers(open_folder):
     report = run_probe(FULL, open_folder)
     assert report["missing"] == []

@@ -109,13 +109,11 @@ def test_a_child_has_one_set_of_fonts_for_life(make_pool, poppins, tmp_path):
     assert pool.status()["counts"]["forks"] == 3
 
 
-def test_a_font_that_has_gone_fails_the_render_and_not_the_pool(make_pool, tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    pool = make_pool(spares=0, runtime_dir=tmp_path)
+def test_a_font_that_has_gone_fails_the_render_and_not_the_pool(open_folder, make_pool):
+    pool = make_pool(spares=0, runtime_dir=open_folder)
     with pytest.raises(EngineUnavailableError):
-        pool.render("a", RenderJob(source=TYPST, fonts=(tmp_path / ("0" * 64),)))
-    assert list(tmp_path.glob("automette-engine-*/slots/*")) == []
+        pool.render("a", RenderJob(source=TYPST, fonts=(open_folder / ("0" * 64),)))
+    assert list(open_folder.glob("automette-engine-*/slots/*")) == []
     assert pool.render("a", RenderJob(source=TYPST)).pages == 1
 
 

@@ -52,6 +52,8 @@ class DocxEngine:
         self._team_faces: list[Face] = []
         self._environment = DocxEnvironment()
         self._root = Path()
+        if self._office:
+            self._office.settle()  # as late as possible, so that there is little left to wait for
 
     @classmethod
     def needs(cls) -> ChildNeeds:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from xml.sax.saxutils import escape
 from workers.docx.descriptors import Descriptors
 from workers.engines.needs import ChildNeeds
 from workers.errors import EngineError, LimitExceededError
+from workers.isolation import kernel
 
 INSTALL_HINT: Final = (
     "PDF from a Word template needs LibreOffice, which is not installed on this server; install the package "
@@ -53,6 +55,7 @@ _PRETENDED_SYSCALLS: Final = frozenset({"chmod", "fchmod", "fchmodat", "chown", 
 """It changes the modes of its profile and ends when that is refused; told that it worked, it goes on."""
 
 _TEXT_DOCUMENT = 0
+_SETTLE_SECONDS = 10.0
 _SECURITY: Final = {
     "BlockUntrustedRefererLinks": "true",
     "DisableMacrosExecution": "true",
@@ -103,7 +106,7 @@ def find_program() -> Path | None:
 
 
 def needs(program: Path) -> ChildNeeds:
-    """What a child with LibreOffice needs. Pre-initialised, it leaves a thread in the zygote that only waits."""
+    """What a child with LibreOffice needs. Pre-initialised, it leaves a thread in the zygote; see `settle`."""
     return ChildNeeds(
         readable=(str(program.parent), *_READABLE),
         extra_syscalls=_EXTRA_SYSCALLS,
@@ -131,6 +134,15 @@ class Office:
                 raise OSError("LibreOffice could not be pre-initialised")
         self._kit: Any = None
         self._scratch = Path()
+
+    def settle(self) -> None:
+        """Wait for the end of the thread that writes the profile, most of a second after pre-initialising.
+
+        It holds locks meanwhile: a child that was forked in that moment would wait for them for ever.
+        """
+        give_up = time.monotonic() + _SETTLE_SECONDS
+        while kernel.count_threads() > 1 and time.monotonic() < give_up:
+            time.sleep(0.005)
 
     def open(self, scratch: Path) -> None:
         """Initialise in a child; `scratch` is the only folder that is written to. Raises EngineError."""

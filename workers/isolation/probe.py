@@ -21,7 +21,7 @@ from workers.isolation import kernel
 from workers.isolation.confinement import Profile, confine
 from workers.isolation.landlock import LandlockUnavailableError
 
-_ANSWER_SECONDS = 10
+_ANSWER_SECONDS = 30
 _MUCH_MEMORY = 64 << 30
 _RESERVE_NOTHING = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000
 """With MAP_NORESERVE: the limit is asked, not how much memory this machine happens to have."""
