@@ -2,8 +2,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
+from automette.lib import spare_redis
 from renders import statements
 from renders.models import Render
 from tests.conftest import HELLO, Api, wait_until
@@ -53,7 +55,7 @@ class Signer:
     def finished(self, template_id: str, data: dict[str, str] | None = None) -> Signed:
         """Sign and wait until the worker has ended the render."""
         signed = self.sign(template_id, data)
-        wait_until(lambda: Render.objects.get(pk=signed.render.pk).is_finished, 60)
+        wait_until(lambda: Render.objects.get(pk=signed.render.pk).is_finished, 100)
         return signed._replace(render=Render.objects.get(pk=signed.render.pk))
 
 
@@ -77,9 +79,22 @@ def fetch():
         answer.close()  # as a visitor who goes away
 
 
+@pytest.fixture(autouse=True)
+def _patience(database, monkeypatch):
+    """Nothing fails, and nobody passes uncounted, because a busy machine keeps a thread waiting for a server."""
+    monkeypatch.setattr(connection.pool, "timeout", 60)
+    monkeypatch.setattr(spare_redis, "PATIENCE_SECONDS", 60.0)
+    spare_redis._at.cache_clear()
+    yield
+    spare_redis._at.cache_clear()
+
+
 @pytest.fixture
 def no_worker(monkeypatch):
-    """Nobody is rung for: what is signed stays pending until the test ends it."""
+    """Nobody is rung for, not even by a sweeper: what is signed stays pending until the test ends it."""
+    never = statements._ACCEPT.replace("interval '5 seconds'", "interval '1 year'")
+    assert never != statements._ACCEPT
+    monkeypatch.setattr(statements, "_ACCEPT", never)
     monkeypatch.setattr("renders.services.send_after_commit", lambda *_, **__: None)
     monkeypatch.setattr("ondemand.fetching.send", lambda *_, **__: True)
 

@@ -58,7 +58,7 @@ def test_page_of_another_origin_shows_it(server, signer, page, tmp_path):
     signed = signer.finished(signer.template(BANNER, engine="canvas"), {"name": "Ada"})
     url = f"{server}{signed.path}"
     origin = f"http://127.0.0.1:{page.server_port}"
-    answer = requests.get(url, headers={"Origin": origin}, timeout=10)
+    answer = requests.get(url, headers={"Origin": origin}, timeout=60)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"  # scripts may read it
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"  # and isolated pages show it
@@ -66,7 +66,7 @@ def test_page_of_another_origin_shows_it(server, signer, page, tmp_path):
     assert "X-Frame-Options" not in answer.headers
     assert "Content-Security-Policy" not in answer.headers
     asked = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-shop"}
-    allowed = requests.options(url, headers=asked, timeout=10)
+    allowed = requests.options(url, headers=asked, timeout=60)
     assert (allowed.status_code, allowed.headers["Access-Control-Allow-Headers"]) == (200, "*")
     page.page = PAGE.format(url=html.escape(url, quote=True).replace("&amp;", "&"))
     if BROWSER:

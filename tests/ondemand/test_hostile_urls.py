@@ -185,7 +185,7 @@ def test_data_that_means_nothing_is_refused_like_any_other(path, fetch):
 )
 def test_request_line_itself_is_compared(path, server, change, status):
     """Over the network, since the test client decodes addresses itself: what caches take for another URL is none."""
-    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=60)
     connection.putrequest("HEAD", change(path), skip_accept_encoding=True)
     connection.endheaders()
     answer = connection.getresponse()
@@ -196,5 +196,5 @@ def test_request_line_itself_is_compared(path, server, change, status):
 
 def test_request_line_that_is_too_long_is_refused(path, server):
     place, _, _ = path.partition("?")
-    answer = requests.get(f"{server}{place}?data={'A' * 20_000}&s={'A' * 43}", timeout=10)
+    answer = requests.get(f"{server}{place}?data={'A' * 20_000}&s={'A' * 43}", timeout=60)
     assert 400 <= answer.status_code < 500

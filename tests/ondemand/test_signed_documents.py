@@ -207,7 +207,7 @@ def test_cookies_keys_and_languages_make_no_difference(made, card, fetch):
 def test_file_is_not_public_by_the_way(card, server):
     """Revoking ends all that was open: there is no other address without a key."""
     extension = card.path.partition("?")[0].rpartition(".")[2]
-    assert requests.get(f"{server}/renders/{card.render.id}.{extension}", timeout=10).status_code == 404
+    assert requests.get(f"{server}/renders/{card.render.id}.{extension}", timeout=60).status_code == 404
     assert card.render.visibility == "secure"
 
 
@@ -219,7 +219,7 @@ def test_over_the_network_with_a_url_of_8000_characters(api, server, signer):
     signed = signer.finished(template_id, {"name": "x" * size})
     assert 7990 <= len(signed.url) <= 8000
     padded = f"{server}{signed.path}"
-    answer = requests.get(padded, timeout=30)
+    answer = requests.get(padded, timeout=60)
     assert (answer.status_code, answer.content[:4]) == (200, b"\x89PNG")
     assert answer.headers["Cache-Control"] == FOR_EVER
     assert {"Vary", "Set-Cookie", "X-Frame-Options"} & set(answer.headers) == set()
@@ -230,7 +230,7 @@ def test_longest_request_line_that_can_be_signed_passes(api, server, signer):
     signed = signer.sign(signer.template())
     path = signed.path.replace("data=", "data=" + "A" * (8000 - len(signed.path)))
     assert len(path) == 8000
-    assert is_refusal(requests.get(f"{server}{path}", timeout=10), 403)
+    assert is_refusal(requests.get(f"{server}{path}", timeout=60), 403)
 
 
 def test_store_that_is_away_is_503_and_what_needs_no_store_is_not(card, fetch, monkeypatch):

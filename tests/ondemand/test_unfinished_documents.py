@@ -12,8 +12,9 @@ from tests.ondemand.conftest import FOR_EVER, body_of, end
 from tests.ondemand.refusals import is_refusal
 
 
-def test_unfinished_is_waited_for(api, server, signer, fetch):
+def test_unfinished_is_waited_for(api, server, signer, fetch, settings):
     """The first visitor comes before the worker has begun."""
+    settings.SYNC_WAIT_SECONDS = 100
     source = "#for i in range(3000) { for j in range(1000) { } }\nDone"
     signed = signer.sign(signer.template(source))
     answer = fetch(signed.path)
@@ -107,7 +108,7 @@ def test_file_that_the_store_has_not_is_503(signer, fetch, no_worker):
     assert is_refusal(fetch(signed.path), 503)
 
 
-def test_visitor_rings_once_in_the_queue_of_those_who_wait(signer, fetch, monkeypatch, settings):
+def test_visitor_rings_once_in_the_queue_of_those_who_wait(signer, fetch, no_worker, monkeypatch, settings):
     """Signed in bulk it lies in the background; looked at, it is wanted now."""
     settings.SYNC_WAIT_SECONDS = 0.1
     monkeypatch.setattr("ondemand.fetching._RING_EVERY_SECONDS", 3600)

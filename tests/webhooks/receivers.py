@@ -3,7 +3,9 @@
 import contextlib
 import datetime as dt
 import itertools
+import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -21,7 +23,7 @@ from accounts.services import create_team
 from automette.lib.encryption import encrypt
 from automette.lib.ids import new_id
 from automette.stack.procfile import read_procfile
-from tests.conftest import Processes
+from tests.conftest import Processes, wait_until
 from tests.lib.outbound_servers import Server, answer, saying
 from tests.renders.faults import Broker, own_broker, own_database
 from webhooks import delivery as sender
@@ -35,6 +37,15 @@ SILENT_URL = "http://127.0.0.1:9/hook"
 """Of rows that nobody is to send."""
 BODY = '{"event_id":"x","event":"render.completed","data":{"name":"Ünï ✓"}}'
 PAST = dt.timedelta(seconds=1)
+
+
+# Where no sweeper runs, a message is not to be lost because a busy machine keeps a thread waiting for a connection.
+PATIENT_CELERY = """
+from automette import settings
+settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60
+from celery.__main__ import main
+main()
+"""
 
 
 class Request(NamedTuple):
@@ -81,7 +92,7 @@ class Gate:
             self.waiting += 1
             self.most = max(self.most, self.waiting)
         try:
-            self._opened.wait(60)
+            self._opened.wait(600)
         finally:
             with self._lock:
                 self.waiting -= 1
@@ -126,8 +137,12 @@ class Senders:
     def start(self, **environment: str) -> subprocess.Popen:
         """Start a sender as the Procfile has it."""
         name = f"webhooks-{len(self.processes.running)}"
-        command = shlex.split(read_procfile()["webhooks"])
-        return self.processes.start(name, "-m", *command, **{**self._environment, **environment})
+        program, *arguments = shlex.split(read_procfile()["webhooks"])
+        assert program == "celery"
+        environment = {**self._environment, "PGAPPNAME": name, **environment}
+        process = self.processes.start(name, "-c", PATIENT_CELERY, *arguments, **environment)
+        process.name = name
+        return process
 
     def start_sweeper(self) -> None:
         self.processes.sweeper(**self._environment)
@@ -158,10 +173,23 @@ def own_senders(folder: Path) -> Iterator[Senders]:
             senders.stop()
 
 
+def suspend(process: subprocess.Popen) -> None:
+    """Stop it, and come back when all its threads stand still: until then one of them may go on."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+
 def kill(sender_process: subprocess.Popen) -> None:
-    """End a sender as a power cut would."""
+    """End a sender as a power cut would, and wait until the database has done all that it was still told to."""
     sender_process.kill()
     sender_process.wait()
+    wait_until(lambda: not _has_sessions(sender_process.name))
+
+
+def _has_sessions(name: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s)", [name])
+        return cursor.fetchone()[0]
 
 
 def pass_leases_over() -> int:

@@ -24,6 +24,7 @@ from webhooks import locking, statements, turns
 from webhooks.models import Attempt, Delivery
 from webhooks.statements import Result
 
+pytestmark = pytest.mark.usefixtures("own_rows")
 OK = Result(http_status=200, milliseconds=3, answer="ok")
 BAD = Result(
     http_status=500, milliseconds=3, answer="no", error="The receiver answered 500.", error_code="http_error"
@@ -300,10 +301,12 @@ def test_those_who_end_at_the_same_moment_ring_for_different_ones(team):
     subscription = subscribe(team)
     waiting = [deliver_to(subscription) for _ in range(10)]
     taken = [statements.claim(one.id) for one in waiting[:5]]
-    rung = in_threads(5, lambda number: hand_over(taken[number]))
-    assert set(rung) == {one.id for one in waiting[5:]}
     before = database_time()
-    assert all(one.next_attempt_at <= before < one.ring_at for one in reload(*waiting[5:]))
+    rung = in_threads(5, lambda number: hand_over(taken[number]))
+    after = database_time()
+    assert set(rung) == {one.id for one in waiting[5:]}
+    assert all(before <= one.next_attempt_at <= after for one in reload(*waiting[5:]))
+    assert {one.ring_at - one.next_attempt_at for one in waiting[5:]} == {dt.timedelta(seconds=5)}
 
 
 def test_nobody_goes_on_with_what_is_not_due_or_disabled_or_anothers(team, settings):

@@ -13,12 +13,12 @@ from automette.lib.ids import new_id
 from renders.models import Render
 from tests.api.test_delete_render import delete, tables_that_say
 from tests.conftest import wait_until
-from tests.renders.faults import own_database
 from tests.webhooks.ended import RECEIVER, attempt, claim, complete, deliveries_of, events_of, fail, subscribe
 from webhooks import retention, statements
 from webhooks.models import Attempt, Delivery, Event
 from webhooks.tasks import delete_old_events
 
+pytestmark = pytest.mark.usefixtures("own_rows")
 CLOSED = {"lease_expires_at": None, "next_attempt_at": None, "ring_at": None}
 STATES = {
     "pending": {},
@@ -27,13 +27,6 @@ STATES = {
     "failed": CLOSED,
     "suspended": CLOSED,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_rows(database):
-    """A database in which nothing is old but what a test makes."""
-    with own_database():
-        yield
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from renders.models import Job, Render
 from tests.webhooks.ended import RECEIVER, claim, complete, deliveries_of, events_of, fail, subscribe
 from webhooks.models import Delivery, Event
 
+pytestmark = pytest.mark.usefixtures("own_rows")
 ENDS = {"render.completed": complete, "render.failed": fail}
 
 

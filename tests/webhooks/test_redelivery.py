@@ -145,7 +145,7 @@ def test_since_reopens_what_was_not_delivered_from_then_on(api, rung):
     answer = since(api, subscription, "2026-08-15T14:00:00.000+02:00")
     assert (answer.status_code, answer.json()) == (202, {"id": subscription.id, "redelivered": 2})
     assert [(state(each), is_due(each)) for each in wanted] == [(("pending", True), True)] * 2
-    assert rung == [each.id for each in wanted]
+    assert rung == sorted(each.id for each in wanted)  # those of one millisecond are in no order
     assert list(Delivery.objects.filter(pk__in=[each.pk for each in left]).order_by("pk").values()) == untouched
     assert audit(api) == [(subscription.id, {"since": "2026-08-15T12:00:00+00:00", "count": 2})]
     again = since(api, subscription, "2026-08-15T12:00:00Z")

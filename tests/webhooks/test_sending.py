@@ -1,5 +1,6 @@
 """What a receiver is sent and what becomes of its answer; one attempt in this process, the receiver is real."""
 
+import socket
 import threading
 import time
 
@@ -34,6 +35,7 @@ from webhooks.tasks import send_delivery
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SOON = 0.4
+STALE_AFTER = sender._STALE_AFTER
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +207,7 @@ def test_a_worker_that_was_suspended_after_its_claim_sends_nothing(team, monkeyp
         monkeypatch.setattr(sender.time, "monotonic", lambda: now + late)
         return taken
 
+    monkeypatch.setattr(sender, "_STALE_AFTER", STALE_AFTER)
     monkeypatch.setattr(statements, "claim", claim_slowly)
     assert sender.deliver(delivery.id) is None
     assert (receiver.requests, reload(delivery).status) == ([], "sending")
@@ -338,10 +341,9 @@ def test_what_is_no_answer_is_a_failure(team, respond, code):
 
 
 def test_nobody_there_is_a_failure(team):
-    gone = answering()
-    gone.listener.shutdown(2)
-    gone.listener.close()
-    _, attempt = attempt_at(deliver_to(gone.url, team))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens: nor can anybody else meanwhile
+        _, attempt = attempt_at(deliver_to(f"http://127.0.0.1:{silent.getsockname()[1]}", team))
     assert (attempt.error_code, attempt.error) == ("connect", "127.0.0.1 does not accept connections.")
 
 
@@ -358,13 +360,13 @@ def test_what_breaks_the_http_library_is_a_failure_too(team, monkeypatch):
 def test_a_loop_that_is_stuck_holds_no_thread(monkeypatch):
     """Should anything block the event loop itself, its deadline cannot pass: the thread has one of its own."""
     own, receiver = Sender(), answering()
-    call = {"headers": {}, "body": b"", "seconds": SOON}
-    assert own.post(receiver.url, **call).status == 200
+    call = {"headers": {}, "body": b""}
+    assert own.post(receiver.url, **call, seconds=60).status == 200
     end = threading.Event()
     own._loop.call_soon_threadsafe(end.wait, 60)
     monkeypatch.setattr(sending, "_GRACE_SECONDS", 0.1)
     with pytest.raises(sending.OutboundError, match="did not answer in time"):
-        own.post(receiver.url, **call)
+        own.post(receiver.url, **call, seconds=SOON)
     end.set()
     own.close()
 

@@ -2,8 +2,6 @@
 
 import datetime as dt
 import json
-import os
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -14,24 +12,29 @@ from accounts.services import create_api_key, create_team
 from credits.services import open_account
 from tests.conftest import HELLO, Processes, is_ready, wait_until
 from tests.lib.outbound_servers import Server, answer, saying
+from tests.renders.faults import own_broker, own_database
 from tests.webhooks.deliveries import deliver
 from tests.webhooks.receivers import requests_of
 from webhooks.models import Delivery, Subscription
 
-REDIS_DATABASE = 6
+pytestmark = pytest.mark.timeout(400)
 LOCAL = {"OUTBOUND_ALLOW_HTTP": "true", "OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8"}
 
 
 @pytest.fixture(scope="module")
-def application(test_environment, tmp_path_factory):
-    """Web, a worker that renders and one that sends, on a Redis database of their own."""
-    redis = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{REDIS_DATABASE}").geturl()
-    started = Processes(tmp_path_factory.mktemp("verified"))
+def application(database, test_environment, tmp_path_factory):
+    """Web, a worker that renders and one that sends; no other sweeper may hand their work to another worker."""
+    with own_database() as url, own_broker() as broker:
+        own = {"DATABASE_URL": url, "REDIS_URL": broker.url, **LOCAL}
+        yield from _running(Processes(tmp_path_factory.mktemp("verified")), own)
+
+
+def _running(started: Processes, own: dict[str, str]):
     try:
-        base = started.web(REDIS_URL=redis, **LOCAL)
-        started.worker(REDIS_URL=redis, PUBLIC_URL=base, CDN_BASE_URL=base, **LOCAL)
-        started.worker("webhooks", queues="webhooks", REDIS_URL=redis, **LOCAL)
-        wait_until(lambda: is_ready(base), 60)
+        base = started.web(**own)
+        started.worker(PUBLIC_URL=base, CDN_BASE_URL=base, **own)
+        started.worker("webhooks", queues="webhooks", **own)
+        wait_until(lambda: is_ready(base), 100)
         yield base
     except pytest.fail.Exception:
         print(*(f"--- {one.log}\n{one.log.read_text()[-3000:]}" for one in started.running), sep="\n")
