@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SubscriptionAdmin(LookOnlyAdmin):
     """Callers make them and see their secrets; nobody sees them here."""
 
-    list_display = ["id", "url", "team", "enabled", "failure_count", "disabled_reason", "created_at", "deleted_at"]
+    list_display = ["id", "enabled", "failure_count", "url", "team", "disabled_reason", "created_at", "deleted_at"]
     list_select_related = ["team"]
     list_filter = ["enabled", "signature_key"]
     search_fields = ["id", "url"]
@@ -74,7 +74,7 @@ class AttemptInline(admin.TabularInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(LookOnlyAdmin):
-    list_display = ["id", "event", "receiver", "team", "status", "manual", "claim", "next_attempt_at", "delivered_at"]
+    list_display = ["id", "status", "claim", "next_attempt_at", "delivered_at", "team", "event", "receiver", "manual"]
     list_select_related = ["team", "event"]
     list_filter = ["status", "manual"]
     search_fields = ["id", "event__id", "receiver"]

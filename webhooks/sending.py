@@ -1,7 +1,7 @@
-"""One POST to a receiver, from a thread of the worker: its bytes, and what came of it in words.
+"""One POST to a receiver: its bytes, and what came of it in words.
 
-All threads of a process share one event loop with one guarded client (`automette.lib.outbound`), because only there
-one deadline holds for all that a receiver may do. A connection is used once: a POST on one that the receiver is just
+All calls of a process share one event loop with one guarded client (`automette.lib.outbound`), because only there one
+deadline holds for all that a receiver may do. A connection is used once: a POST on one that the receiver is just
 closing would fail.
 """
 
@@ -9,8 +9,9 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
 
 import structlog
 from django.conf import settings
@@ -24,8 +25,10 @@ from webhooks.statements import Claim, Result
 
 log = structlog.get_logger(__name__)
 
+_T = TypeVar("_T")
+
 USER_AGENT: Final = "Automette-Webhooks/1"
-_GRACE_SECONDS: Final = 4  # a thread waits that much longer than the deadline, should the loop itself be stuck
+_ROWS_AT_ONCE: Final = 2  # more threads would hinder each other: Python lets one run at a time
 _SLOW_DOWN: Final = frozenset({429, 503})
 _GONE: Final = 410
 
@@ -42,20 +45,22 @@ class Sender:
         self._pid = 0
         self._loop: asyncio.AbstractEventLoop
         self._client: OutboundClient
+        self._rows: ThreadPoolExecutor
 
-    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float) -> Response:
-        """Send the request and wait for the answer; raises OutboundError, at the deadline at the latest."""
+    def start(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """Let this run on the loop, from any thread, and return at once."""
         self._start_once()
-        call = self._client.request(
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float) -> Response:
+        """Send the request and return the answer; raises OutboundError, at the deadline at the latest."""
+        return await self._client.request(
             "POST", url, seconds=seconds, keep_bytes=MAX_ANSWER_BYTES, headers=headers, body=body
         )
-        waiting = asyncio.run_coroutine_threadsafe(call, self._loop)
-        try:
-            return waiting.result(seconds + _GRACE_SECONDS)
-        except TimeoutError as error:
-            waiting.cancel()
-            log.exception("webhook_loop_is_stuck")
-            raise OutboundError("timeout", "The receiver did not answer in time.") from error
+
+    async def at_the_rows(self, work: Callable[[], _T]) -> _T:
+        """Run this in one of the threads for the database."""
+        return await self._loop.run_in_executor(self._rows, work)
 
     def close(self) -> None:
         """Break off what is under way and end the loop; another call starts anew."""
@@ -66,6 +71,7 @@ class Sender:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
                 self._loop.close()
+                self._rows.shutdown()
 
     def _start_once(self) -> None:
         with self._lock:
@@ -74,6 +80,7 @@ class Sender:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="webhook-sender", daemon=True)
             self._thread.start()
+            self._rows = ThreadPoolExecutor(_ROWS_AT_ONCE, thread_name_prefix="webhook-rows")
             self._client = OutboundClient(**self._arguments)
             asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
             self._pid = os.getpid()
@@ -82,7 +89,7 @@ class Sender:
 sender = Sender()
 
 
-def send(taken: Claim) -> Result:
+async def send(taken: Claim) -> Result:
     """Make the attempt; whatever the receiver does, there is a result within WEBHOOK_SECONDS.
 
     Raises automette.lib.encryption.DecryptionError when the subscription's secret cannot be read: that is the
@@ -92,7 +99,7 @@ def send(taken: Claim) -> Result:
     headers = headers_of(taken, body)
     began = time.monotonic()
     try:
-        answer = sender.post(taken.url, headers=headers, body=body, seconds=settings.WEBHOOK_SECONDS)
+        answer = await sender.post(taken.url, headers=headers, body=body, seconds=settings.WEBHOOK_SECONDS)
     except OutboundError as error:
         return _failed(error.code, error.message, began=began)
     except Exception:  # what a receiver can make the HTTP library raise is a failed attempt, or it is sent for ever

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from tests.renders.faults import own_database
-from webhooks import delivery, schedule, sending
+from webhooks import delivery, schedule
 
 PATIENCE_SECONDS = 60
 
@@ -21,6 +21,5 @@ def _patience(database, monkeypatch):
     """Of this process only. Whoever tests one of these limits sets it anew."""
     monkeypatch.setattr(connection.pool, "timeout", PATIENCE_SECONDS)  # many threads share few connections
     monkeypatch.setattr(delivery, "_STALE_AFTER", PATIENCE_SECONDS)
-    monkeypatch.setattr(sending, "_GRACE_SECONDS", PATIENCE_SECONDS)
     slowly = [100 * seconds for seconds in schedule.DELAYS]  # what has failed does not become due again by itself
     monkeypatch.setattr(schedule, "DELAYS", slowly)

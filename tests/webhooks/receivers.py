@@ -159,6 +159,11 @@ class Senders:
         with self.broker.client() as client:
             return client.llen("webhooks")
 
+    def are_listening(self) -> bool:
+        """Whether anybody waits for messages."""
+        with self.broker.client() as client:
+            return any(each["cmd"] == "brpop" for each in client.client_list())
+
     def stop(self) -> None:
         self.processes.stop()
 
@@ -252,14 +257,22 @@ def attempts_of(delivery: Delivery) -> list[Attempt]:
 
 def attempt_at(delivery: Delivery) -> tuple[Delivery, Attempt]:
     """Let the worker make the attempt that is due, and return both rows as they are then."""
-    sender.deliver(delivery.id)
+    work_off(delivery)
     return reload(delivery), attempts_of(delivery)[-1]
+
+
+def work_off(delivery: Delivery) -> list[str]:
+    """Do what a message for it does, to the end; return the ids that were rung for then."""
+    rung: list[str] = []
+    if calls := sender.deliver(delivery.id, ring=rung.append):
+        calls.result(60)
+    return rung
 
 
 def failing_until_due_again(delivery: Delivery, times: int) -> None:
     """Make so many attempts, with the pauses passed over."""
     for _ in range(times):
-        sender.deliver(make_due(delivery).id)
+        work_off(make_due(delivery))
 
 
 def in_threads(count: int, work: Callable[[int], object]) -> list:

@@ -186,6 +186,25 @@ def test_a_sender_that_dies_between_the_answer_and_the_commit_sends_again_with_t
     assert [request.body for request in requests_of(gate.server)] == [delivery.event.body.encode()] * 2
 
 
+def test_a_sender_that_is_stopped_ends_its_calls_and_rings_for_what_comes_next(senders: Senders):
+    gate = Gate()
+    subscription = subscribe(a_team(), gate.url)
+    deliveries = [deliver_to(subscription) for _ in range(7)]
+    sender = senders.start()
+    senders.ring(deliveries)
+    wait_until(lambda: gate.waiting == 5, 150)
+    wait_until(lambda: senders.messages() == 0)
+    sender.terminate()
+    wait_until(lambda: not senders.are_listening(), 150)
+    gate.open()
+    assert sender.wait(150) == 0
+    assert [one.status for one in reload(*deliveries)] == ["delivered"] * 5 + ["pending"] * 2
+    assert senders.messages() >= 2
+    senders.start()  # without a sweeper
+    wait_until(lambda: {one.status for one in reload(*deliveries)} == {"delivered"}, 150)
+    assert len(gate.server.requests) == 7
+
+
 def test_a_message_for_a_delivery_that_is_gone_leaves_the_sender_at_work(senders: Senders):
     sender, receiver = senders.start(), answering()
     gone = deliver_to(subscribe(a_team(), receiver.url))

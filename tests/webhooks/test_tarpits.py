@@ -20,7 +20,6 @@ pytestmark = pytest.mark.timeout(400)
 NEVER = "1000"  # seconds: no attempt of these tests comes to its deadline
 CALLS_PER_RECEIVER = 5
 CALLS_PER_TEAM = 20
-THREADS = 64
 
 
 @pytest.fixture
@@ -71,18 +70,19 @@ def test_others_are_served_while_a_tarpit_has_200_due(senders, tarpit):
     assert tarpit.most <= CALLS_PER_RECEIVER
 
 
-def test_control_without_the_caps_it_holds_every_thread(senders, tarpit):
-    senders.start(WEBHOOK_SECONDS=NEVER, WEBHOOK_CALLS_PER_RECEIVER="1000", WEBHOOK_CALLS_PER_TEAM="1000")
+def test_control_without_the_caps_it_holds_every_place(senders, tarpit):
+    no_caps = {"WEBHOOK_CALLS_PER_RECEIVER": "1000", "WEBHOOK_CALLS_PER_TEAM": "1000"}
+    senders.start(WEBHOOK_SECONDS=NEVER, WEBHOOK_CALLS_PER_PROCESS="64", **no_caps)
     due_at_the_tarpit(senders, tarpit)
-    wait_until(lambda: tarpit.waiting == THREADS, 150)
+    wait_until(lambda: tarpit.waiting == 64, 150)
     good = answering()
     event = deliver_to(subscribe(a_team(), good.url))
     senders.ring([event])
-    assert settle(lambda: (delivered([event]), tarpit.waiting)) == (0, THREADS)
+    assert settle(lambda: (delivered([event]), tarpit.waiting)) == (0, 64)
     assert good.requests == []
 
 
-def test_a_team_with_many_tarpits_leaves_threads_to_others(senders, tarpit):
+def test_a_team_with_many_tarpits_leaves_places_to_others(senders, tarpit):
     senders.start(WEBHOOK_SECONDS=NEVER)
     team, good = a_team(), answering()
     subscriptions = [subscribe(team, f"{tarpit.url}/{number}") for number in range(10)]
@@ -97,3 +97,19 @@ def test_a_team_with_many_tarpits_leaves_threads_to_others(senders, tarpit):
     tarpit.open()
     wait_until(lambda: delivered(waiting) == len(waiting), 150)
     assert tarpit.most == CALLS_PER_TEAM
+
+
+def test_tarpits_of_ten_teams_leave_places_to_others(senders, tarpit):
+    senders.start(WEBHOOK_SECONDS=NEVER)
+    teams = [a_team() for _ in range(10)]
+    subscriptions = [subscribe(team, f"{tarpit.url}/{number}") for team in teams for number in range(4)]
+    waiting = [deliver_to(to) for to in subscriptions for _ in range(6)]
+    senders.ring(waiting)
+    wait_until(lambda: tarpit.waiting == 10 * CALLS_PER_TEAM, 150)
+    good = answering()
+    events = [deliver_to(subscribe(a_team(), good.url)) for _ in range(10)]
+    senders.ring(events)
+    wait_until(lambda: delivered(events) == len(events), 150)
+    tarpit.open()
+    wait_until(lambda: delivered(waiting) == len(waiting), 150)
+    assert tarpit.most == 10 * CALLS_PER_TEAM
