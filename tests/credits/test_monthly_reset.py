@@ -36,7 +36,7 @@ def at_once(*works) -> list:
     start = threading.Barrier(len(works))
 
     def run(work):
-        start.wait(20)
+        start.wait(100)
         try:
             return work()
         finally:
@@ -95,7 +95,7 @@ def test_reset_keeps_the_anchor(api):
     assert (account(api).resets_at - anchor) > dt.timedelta(days=95)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_fifty_threads_and_beat_make_one_reset(api):
     move_back(api.team, 40)
     results = at_once(*[lambda: reset_if_due(team_id=api.team.id)] * THREADS, reset_due, reset_due)
@@ -111,8 +111,8 @@ def test_resets_that_waited_for_the_same_lock_are_one(api):
         with transaction.atomic():
             CreditAccount.objects.select_for_update().get(team=api.team)
             waiting = [threads.submit(reset_and_leave, api) for _ in range(8)]
-            wait_until(lambda: waiters() == 8, 20)
-        assert sorted(each.result(20) for each in waiting) == [False] * 7 + [True]
+            wait_until(lambda: waiters() == 8, 100)
+        assert sorted(each.result(100) for each in waiting) == [False] * 7 + [True]
     assert rows(api) == [("reset", 0, 100)]
 
 
@@ -133,7 +133,7 @@ def waiters() -> int:
         return cursor.fetchone()[0]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_fifty_readers_over_http_make_one_reset_and_all_see_it(api):
     grant_credits(team=api.team, amount=-60, actor="test")
     move_back(api.team, 40)
@@ -143,7 +143,7 @@ def test_fifty_readers_over_http_make_one_reset_and_all_see_it(api):
     assert rows(api) == [("reset", 60, 100)]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_without_the_lock_the_same_threads_reset_several_times(api):
     """The control: reading first and writing then lets several threads see the same end of the period."""
     move_back(api.team, 40)
@@ -152,7 +152,7 @@ def test_without_the_lock_the_same_threads_reset_several_times(api):
     def reset_naively():
         seen = account(api)
         connection.close()
-        together.wait(20)
+        together.wait(100)
         if seen.resets_at > timezone.now():
             return
         with transaction.atomic():
@@ -165,7 +165,7 @@ def test_without_the_lock_the_same_threads_reset_several_times(api):
     assert len(rows(api)) == 8
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_charges_and_refunds_during_the_reset_are_all_in_the_ledger(api, accept):
     template_id = api.template()
     open_renders = [accept(api, template_id) for _ in range(10)]
@@ -193,9 +193,9 @@ def test_reset_that_waited_for_a_change_of_plan_takes_the_new_plans_credits(new_
         with transaction.atomic():
             CreditAccount.objects.select_for_update().get(team=api.team)
             waiting = threads.submit(reset_and_leave, api)
-            wait_until(lambda: waiters() == 1, 20)
+            wait_until(lambda: waiters() == 1, 100)
             CreditAccount.objects.filter(team=api.team).update(plan=small)
-        assert waiting.result(20)
+        assert waiting.result(100)
     assert (account(api).monthly_credits, account(api).credit_balance, account(api).overage_limit) == (10, 10, 3)
 
 
@@ -212,7 +212,7 @@ def test_team_whose_reset_is_due_is_not_refused_while_beat_is_down(new_api, sett
     assert rows(api, "reset", "charge") == [("charge", -1, 1), ("charge", -1, 0), ("reset", 2, 2), ("charge", -1, 1)]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_fifty_renders_at_the_reset_are_one_reset_and_as_many_charges_as_credits(new_api):
     api = new_api(credits=40)
     template_id = api.template()
@@ -261,4 +261,4 @@ def test_worker_resets_when_beat_rings(server, api, settings):
     assert settings.CELERY_BEAT_SCHEDULE["reset-credits"]["task"] == reset_due.name
     move_back(api.team, 40)
     reset_due.delay()
-    wait_until(lambda: rows(api) == [("reset", 0, 100)])
+    wait_until(lambda: rows(api) == [("reset", 0, 100)], 100)

@@ -44,15 +44,16 @@ def test_every_starter_becomes_a_template(seed):
 def test_a_repeat_makes_nothing_and_a_changed_word_file_makes_a_version(seed):
     seed()
     team = Team.objects.get(name="Demo")
-    before = list(TemplateVersion.objects.filter(template__team=team).values_list("id", flat=True))
+    before = set(TemplateVersion.objects.filter(template__team=team).values_list("id", flat=True))
     seed()
-    assert list(TemplateVersion.objects.filter(template__team=team).values_list("id", flat=True)) == before
+    assert set(TemplateVersion.objects.filter(template__team=team).values_list("id", flat=True)) == before
     quote = team.templates.get(name="Quote")
     TemplateVersion.objects.filter(template=quote).update(files={"template.docx": "0" * 64})
+    known = quote.current_version.number
     seed()
     quote.refresh_from_db()
     (starter,) = (each for each in load_starters(engines=["docx"]) if each.slug == "quote")
-    assert quote.current_version.number == 2
+    assert quote.current_version.number == known + 1
     assert blobs.local_copy(team.id, quote.current_version.files["template.docx"]).read_bytes() == starter.source
 
 

@@ -5,9 +5,12 @@ store. The store can be reached through a gate that holds requests or answers ba
 """
 
 import contextlib
+import datetime as dt
 import functools
 import hashlib
+import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -28,6 +31,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.core.management import call_command
 from django.db import connection
+from django.db.models.functions import Now
 
 from accounts.services import create_api_key, create_team
 from automette.stack.data_directory import open_data_directory
@@ -36,8 +40,8 @@ from credits.services import open_account
 from renders.models import Render
 from tests.conftest import HELLO, Api, Processes, wait_until
 
-LEASE_SECONDS = 4
-"""Of workers that are to be overtaken; the shortest that leaves an upload its second."""
+LEASE_SECONDS = 12
+"""Of workers that are to be overtaken. It is renewed every third of it, so a machine may stand still for seconds."""
 
 
 @contextlib.contextmanager
@@ -71,6 +75,7 @@ class Broker:
 
     def __init__(self, data) -> None:
         self._server, self._folder = RedisServer(data), data.path / "redis"
+        self._keeps_port = socket.socket()
         self.start()
         self.url = self._server.environment()["REDIS_URL"]
 
@@ -82,14 +87,24 @@ class Broker:
         """Start it; after a kill on the same port."""
         for _ in self._server.start():
             time.sleep(0.01)
+        self._keeps_port.close()
 
     def kill(self) -> None:
         self._server.process.kill()
         self._server.process.wait()
         shutil.rmtree(self._folder)
+        self._keeps_port.close()
+        # Nobody else is given the port meanwhile. Who connects is refused, and Redis itself may bind it beside this.
+        self._keeps_port = socket.socket()
+        self._keeps_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._keeps_port.bind(("127.0.0.1", urlsplit(self.url).port))
+
+    def end(self) -> None:
+        self.kill()
+        self._keeps_port.close()
 
     def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url, socket_timeout=5)
+        return redis.Redis.from_url(self.url, socket_timeout=60)
 
 
 @contextlib.contextmanager
@@ -99,14 +114,14 @@ def own_broker() -> Iterator[Broker]:
         try:
             yield broker
         finally:
-            broker.kill()
+            broker.end()
 
 
 class StoreGate:
-    """A TCP relay before the store, which holds requests or answers back, or turns callers away."""
+    """A TCP relay before the store or another server, which holds requests or answers back, or turns callers away."""
 
-    def __init__(self) -> None:
-        store = urlsplit(os.environ["S3_ENDPOINT_URL"])
+    def __init__(self, url: str | None = None) -> None:
+        store = urlsplit(url or os.environ["S3_ENDPOINT_URL"])
         self._store = (store.hostname, store.port)
         self.requests_pass, self.answers_pass = threading.Event(), threading.Event()
         self.closed, self.held, self.answers = False, 0, []
@@ -130,6 +145,11 @@ class StoreGate:
         """Let no answer reach the caller."""
         self.answers_pass.clear()
 
+    def lose_answers(self) -> None:
+        """Hang up on the callers; what was held for them is lost."""
+        self.closed = True
+        self.answers_pass.set()
+
     def end(self) -> None:
         self.open()
         self._server.shutdown()
@@ -147,19 +167,37 @@ class StoreGate:
     def _relay(self, source: socket.socket, target: socket.socket, passing: threading.Event) -> None:
         with contextlib.suppress(OSError):  # either side has hung up: so does this one
             while (chunk := source.recv(1 << 16)) and not self.closed:
-                if passing is self.answers_pass and chunk.startswith(b"HTTP/1.1 "):
+                if passing is self.requests_pass:
+                    chunk += _rest_of_request(chunk, source)  # held is what can go on without its caller
+                elif chunk.startswith(b"HTTP/1.1 "):
                     self.answers.append(int(chunk[9:12]))
                 self.held += not passing.is_set()
                 passing.wait()
+                if self.closed:
+                    break
                 target.sendall(chunk)
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
 
+def _rest_of_request(begun: bytes, source: socket.socket) -> bytes:
+    """Read what is still to come of a request, whose length is in its head."""
+    rest = b""
+    while True:
+        head, blank_line, body = (begun + rest).partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        if blank_line and len(body) >= (int(length[1]) if length else 0):
+            return rest
+        chunk = source.recv(1 << 16)
+        if not chunk:
+            return rest
+        rest += chunk
+
+
 @contextlib.contextmanager
-def store_gate() -> Iterator[StoreGate]:
-    gate = StoreGate()
+def store_gate(url: str | None = None) -> Iterator[StoreGate]:
+    gate = StoreGate(url)
     try:
         yield gate
     finally:
@@ -201,15 +239,21 @@ class ProcessId(NamedTuple):
 
 def descendants(pid: int) -> list[ProcessId]:
     """Every process below this one, parents before children."""
-    parents = {}
+    children = _children()
+    found = list(children.get(pid, []))
+    for one in found:
+        found += children.get(one.pid, [])
+    return found
+
+
+def _children() -> dict[int, list[ProcessId]]:
+    """The children of every process."""
+    children = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = path.read_text().rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(ProcessId(int(path.parent.name), fields[19]))
-    found = list(parents.get(pid, []))
-    for one in found:
-        found += parents.get(one.pid, [])
-    return found
+            children.setdefault(int(fields[1]), []).append(ProcessId(int(path.parent.name), fields[19]))
+    return children
 
 
 def is_alive(process: ProcessId) -> bool:
@@ -221,24 +265,28 @@ def is_alive(process: ProcessId) -> bool:
     return fields[19] == process.started and fields[0] != "Z"
 
 
-def zygote_of(worker: subprocess.Popen) -> int:
-    """The engine's zygote of a Celery worker: its only child process."""
-    return descendants(worker.pid)[0].pid
-
-
 @contextlib.contextmanager
-def frozen_engine(worker: subprocess.Popen) -> Iterator[list[int]]:
-    """Suspend the engine children of a worker: a render that it claims now stays running. Gives their pids."""
-    wait_until(lambda: len(descendants(worker.pid)) > 1)
-    children = [one.pid for one in descendants(worker.pid)[1:]]
+def frozen_engine(worker: subprocess.Popen) -> Iterator[None]:
+    """Suspend the engine children of a worker: a render that it claims now stays running.
+
+    Of a team for which this worker has rendered before: its child is kept for it, while others may get a new one.
+    """
+    zygotes = _children()[worker.pid]
+    children = [child.pid for zygote in zygotes for child in descendants(zygote.pid)]
+    assert children
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     try:
-        yield children
+        yield
     finally:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+def _report_of(worker: subprocess.Popen) -> str:
+    """Where Redis has what a worker reports every five seconds."""
+    return f"automette:worker:{socket.gethostname()}:{worker.pid}"
 
 
 class Installation:
@@ -248,7 +296,7 @@ class Installation:
         self.broker, self.base = broker, ""
         self.processes = Processes(folder)
         self._environment = {"DATABASE_URL": database_url, "REDIS_URL": broker.url, **environment}
-        self._workers = []
+        self._workers, self._sweeper = [], None
 
     def web(self) -> None:
         self.base = self.processes.web(**self._environment)
@@ -261,17 +309,36 @@ class Installation:
             return False
 
     def sweeper(self) -> None:
-        self.processes.sweeper(**self._environment)
+        self._sweeper = self.processes.sweeper(**self._environment)
+
+    @contextlib.contextmanager
+    def suspended_sweeper(self) -> Iterator[None]:
+        """Let nobody be rung for who was not rung for when he asked."""
+        os.kill(self._sweeper.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._sweeper.pid, signal.SIGCONT)
 
     def worker(self, *, wait: bool = True, **environment: str) -> subprocess.Popen:
         """Start a worker; `wait` until its engine is ready."""
         worker = self.processes.worker(f"worker-{len(self._workers)}", **{**self._environment, **environment})
         self._workers.append(worker)
         if wait:
-            name = f"automette:worker:{socket.gethostname()}:{worker.pid}"
-            with self.broker.client() as client:
-                wait_until(lambda: client.exists(name))
+            wait_until(lambda: self.engine(worker), 60)
         return worker
+
+    def engine(self, worker: subprocess.Popen) -> dict | None:
+        """What a worker last reported of its Typst engine."""
+        with self.broker.client() as client:
+            report = client.get(_report_of(worker))
+        return json.loads(report)["engines"]["typst"] if report else None
+
+    def engine_at_work(self, worker: subprocess.Popen) -> dict:
+        """Wait until a render is in the hands of an engine child; gives what the worker reports of its engine."""
+        with self.broker.client() as client:
+            client.delete(_report_of(worker))  # it may tell of the render before
+        return wait_until(lambda: (engine := self.engine(worker)) and engine["working"] == 1 and engine)
 
     def a_worker(self) -> subprocess.Popen:
         """One that lives, started if need be."""
@@ -318,6 +385,12 @@ class Caller:
 
 def row(render_id: str) -> Render:
     return Render.objects.get(pk=render_id)
+
+
+def lapse(*render_ids: str) -> None:
+    """Let the leases of a worker that is gone be over at once."""
+    past = Now() - dt.timedelta(seconds=1)
+    Render.objects.filter(pk__in=render_ids, status="running").update(lease_expires_at=past, ring_at=past)
 
 
 def has_status(render_id: str, status: str) -> bool:

@@ -1,7 +1,6 @@
 """Images by address, through the whole application: fetched by the worker, refused where they must be."""
 
 import io
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,8 @@ from tests.docx.word_files import word_file
 from tests.hostile.application import Application, Caller, content_of, running
 
 OWN_REDIS_DATABASE = 11
-LOCAL = {"OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8", "OUTBOUND_ALLOW_HTTP": "true"}
+REDIS_DATABASE_OF_THE_STRICT_ONE = 13
+LOCAL = {"OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8", "OUTBOUND_ALLOW_HTTP": "true", "REMOTE_IMAGE_SECONDS": "60"}
 
 
 class Pictures(BaseHTTPRequestHandler):
@@ -108,14 +108,21 @@ def test_word_documents_show_images_by_address(caller, pictures):
     assert pictures.seen == {"/green.png": 1}
 
 
-def test_the_own_network_is_not_reached_unless_the_operator_allows_it(api, server, pictures):
-    before = api.credits()
-    template = api.template(json.dumps(card("a")), engine="canvas")
+def test_the_own_network_is_not_reached_unless_the_operator_allows_it(test_environment, tmp_path, pictures):
     port = pictures.server_port
-    for address in (f"https://127.0.0.1:{port}/red.png", "https://169.254.169.254/latest", "https://[::1]/red.png"):
-        status, body = api.render(template, data={"p0": address})
-        assert status == 422
-        assert body["error"].startswith("layer 1 (image): src could not be fetched: "), body
-    assert pictures.seen == {}
-    assert api.credits() == before
-    assert requests.get(f"{pictures.base}/red.png", timeout=5).status_code == 200  # the control: it can be reached
+    with running(tmp_path, REDIS_DATABASE_OF_THE_STRICT_ONE) as strict:
+        caller = strict.caller()
+        before = caller.credits()
+        template = caller.template(card("a"))
+        for address in (
+            f"https://127.0.0.1:{port}/red.png",
+            "https://169.254.169.254/latest",
+            "https://[::1]/red.png",
+        ):
+            answer = shown(caller, template, address)
+            assert answer.status_code == 422
+            error = answer.json()["error"]
+            assert error.startswith("layer 1 (image): src could not be fetched: "), error
+        assert pictures.seen == {}
+        assert caller.credits() == before
+    assert requests.get(f"{pictures.base}/red.png", timeout=60).status_code == 200  # the control: it can be reached

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import AuditEntry, Team
 from accounts.services import change_retention
@@ -120,7 +121,7 @@ def test_command_sets_the_teams_time(api, capsys):
     assert Team.objects.get(pk=api.team.pk).files_expire_after_seconds == 604_800
     call_command("set_retention", api.team.id, "never", "--json")
     assert Team.objects.get(pk=api.team.pk).files_expire_after_seconds is None
-    entries = AuditEntry.objects.filter(team=api.team, action="team.retention_changed").order_by("id")
+    entries = AuditEntry.objects.filter(team=api.team, action="team.retention_changed").order_by("created_at")
     assert [entry.detail for entry in entries] == [
         {"files_expire_after_seconds": 604_800},
         {"files_expire_after_seconds": None},
@@ -204,9 +205,11 @@ def test_no_cache_keeps_it_longer_than_that(made):
 def test_signed_address_ends_with_the_file(api, made):
     render = made(visibility="secure")
     Render.objects.filter(pk=render.pk).update(expires_at=Now() + dt.timedelta(seconds=20))
+    before = timezone.now()
     location = api.get(f"/api/v1/renders/{render.id}", download="true").headers["Location"]
+    least, most = (int((row(render.id).expires_at - now).total_seconds()) for now in (timezone.now(), before))
     seconds = int(location.partition("X-Amz-Expires=")[2].partition("&")[0])
-    assert 10 < seconds <= 20
+    assert max(1, least) <= seconds <= most <= 20
 
 
 # --- what becomes of the objects
@@ -254,7 +257,7 @@ def test_a_backlog_of_several_batches_is_worked_off_by_all_at_once(api, accept, 
             """INSERT INTO renders_render (id, team_id, job_id, template_id, template_version_id, template_name,
                 engine, format, visibility, data, options, filename, queue, status, attempt, rings, error_code,
                 report, superseded_files_deleted, finished_at, expires_at)
-            SELECT 'c' || lpad(number::text, 24, '0'), team_id, job_id, template_id, template_version_id, 'T',
+            SELECT left(id, 19) || lpad(number::text, 6, '0'), team_id, job_id, template_id, template_version_id, 'T',
                 'typst', 'pdf', 'public', '{}', '{}', 'x.pdf', 'async', 'completed', 1, 0, '', '{}', false,
                 now() - interval '1 hour', now() - interval '1 second'
             FROM renders_render, generate_series(1, 900) AS number WHERE id = %s""",
@@ -325,11 +328,11 @@ def upload(key: str) -> None:
 def test_what_is_stored_late_is_deleted_again_until_no_upload_can_come(api, accept):
     render = accept(api, api.template())
     statements.claim(render.id, lease_seconds=5)
+    lease_ends = row(render.id).lease_expires_at
     api.send("DELETE", f"/api/v1/renders/{render.id}")
     key = f"renders/{render.id}.pdf"
     (deletion,) = ObjectDeletion.objects.all()
-    lease = row(render.id).created_at + 5 * SECOND
-    assert abs(deletion.uploads_end_at - lease - dt.timedelta(minutes=10)) < 5 * SECOND
+    assert deletion.uploads_end_at - lease_ends == dt.timedelta(minutes=10)
     for _ in range(2):
         upload(key)
         ObjectDeletion.objects.update(delete_at=Now())
