@@ -19,6 +19,8 @@ import requests
 from django.db import connection
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 
 from accounts.models import Team
 from accounts.services import create_api_key, create_team
@@ -33,6 +35,13 @@ from templates_app.services import create_template
 
 ROOT = Path(__file__).resolve().parent.parent
 HELLO = '#set page(width: 200pt, height: 100pt)\nHello #data.at("name", default: "World")!\n'
+
+# The same examples in every run, and none fails because the machine stands still. For others:
+# ARGS="--hypothesis-profile=default".
+property_settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+property_settings.load_profile("repeatable")
 
 
 def pytest_configure(config):

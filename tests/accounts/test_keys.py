@@ -1,11 +1,10 @@
 import string
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts import keys
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KNOWN = "dg_" + "0" * 43
 
 
@@ -23,7 +22,6 @@ def test_digest_is_sha256_in_hex():
     assert keys.digest("dg_x") == "599e7df2fb3010dfbc26e34452e9cdd0822b8f112befa6dae1f6501610f72dce"
 
 
-@UNHURRIED
 @given(place=st.integers(3, 51), letter=st.sampled_from(keys.ALPHABET))
 def test_every_typing_error_is_found(place, letter):
     key = keys.new_key()
@@ -31,7 +29,6 @@ def test_every_typing_error_is_found(place, letter):
     assert keys.is_well_formed(changed) == (changed == key)
 
 
-@UNHURRIED
 @given(place=st.integers(3, 50))
 def test_two_swapped_letters_are_found(place):
     key = keys.new_key()
@@ -39,13 +36,11 @@ def test_two_swapped_letters_are_found(place):
     assert keys.is_well_formed(swapped) == (swapped == key)
 
 
-@UNHURRIED
 @given(st.text())
 def test_other_text_is_no_key(text):
     assert not keys.is_well_formed(text)
 
 
-@UNHURRIED
 @given(st.sampled_from(["{}\n", " {}", "{} ", "{}0", "x{}", "{}\x00"]))
 def test_nothing_may_stand_around_a_key(around):
     assert not keys.is_well_formed(around.format(keys.new_key()))

@@ -28,9 +28,7 @@ def test_no_request_breaks_an_operation(api, operations, number):
     operation = operations[number]
 
     # The same requests each time: `make schemathesis` looks for others, where a find stops nobody's change.
-    @settings(
-        max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(data=st.data())
     def send(data):
         case = data.draw(operation.as_strategy())

@@ -173,8 +173,6 @@ def test_balance_is_the_sum_of_the_ledger_in_every_order_of_events():
     Ledger.TestCase.settings = settings(
         max_examples=25,
         stateful_step_count=25,
-        deadline=None,
-        database=None,
         suppress_health_check=list(HealthCheck),
     )
     Ledger.TestCase().runTest()

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from credits.models import CreditAccount
@@ -41,7 +41,6 @@ def test_period_around_a_moment(anchor, moment, starts, ends):
 MOMENTS = st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
 
 
-@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MOMENTS, MOMENTS)
 def test_periods_adjoin_and_begin_on_the_anchor_day_or_the_months_last(anchor, moment):
     start, end = period_start(anchor, moment), period_start(anchor, moment, 1)

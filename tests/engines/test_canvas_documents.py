@@ -178,7 +178,7 @@ DOCUMENTS = st.fixed_dictionaries(
     {"width": st.integers(1, 120), "height": st.integers(1, 120), "layers": st.lists(LAYERS, max_size=4)},
     optional={"background": PAINTS, "title": WORDS},
 )
-FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+FEW = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.timeout(400)
@@ -198,7 +198,7 @@ def test_any_document_gives_a_picture_or_a_sentence(canvas, draw, found, format_
             assert image.size == (found["width"], found["height"])
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(found=st.one_of(DOCUMENTS, ANY_JSON))
 def test_our_check_and_the_published_schema_agree(found):
     found = json.loads(json.dumps(found))

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -53,7 +53,6 @@ def extract_canvas_fields_of(starter):
     return extract_canvas_fields(json.loads(starter.source))
 
 
-@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))
 def test_extraction_never_raises(document):
     assert isinstance(extract_canvas_fields({"layers": [document, {"type": document, "text": document}]}), list)

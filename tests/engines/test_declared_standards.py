@@ -5,7 +5,7 @@ import re
 
 import pytest
 import typst
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.engines.option_checks import PDF_STANDARDS
@@ -144,7 +144,7 @@ def test_damaged_pdf_is_unreadable_and_confirms_nothing(damage):
 WHOLE = compiled("a-2b", "ua-1")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=8), st.integers(0, 8))
 def test_no_damage_makes_it_crash(position, instead, cut):
     pdf = WHOLE[:position] + instead + WHOLE[position + cut :]

@@ -2,7 +2,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from automette.lib.errors import InvalidValueError, MalformedRequestError
@@ -10,13 +10,11 @@ from automette.lib.json_text import MAX_DEPTH, read_json, write_json
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
-CALM = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=20
 )
 
 
-@CALM
 @given(VALUES)
 def test_what_is_written_is_what_was_read(value):
     sent = json.dumps(value).encode()
@@ -67,7 +65,6 @@ def test_byte_order_mark_is_no_mistake():
     assert read_json(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
 
 
-@CALM
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_raise_anything_else(raw):
     with contextlib.suppress(MalformedRequestError, InvalidValueError):

@@ -6,13 +6,12 @@ import hmac
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from automette.lib.errors import InvalidValueError
 from ondemand.signatures import SignedQuery, canonical_data, data_parameter, is_signed, read_query, sign
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KEY = bytes(range(32))
 TOKEN = "Yx4kPz8qWm2nRv6t"
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -33,7 +32,6 @@ def test_known_answer():
     assert len(signature) == 43
 
 
-@UNHURRIED
 @given(DATA, st.randoms(use_true_random=False))
 def test_order_of_keys_does_not_matter(data, random):
     items = list(data.items())
@@ -41,14 +39,12 @@ def test_order_of_keys_does_not_matter(data, random):
     assert data_parameter(canonical_data(dict(items))) == data_parameter(canonical_data(data))
 
 
-@UNHURRIED
 @given(DATA, DATA)
 def test_other_data_is_another_parameter(one, other):
     same = data_parameter(canonical_data(one)) == data_parameter(canonical_data(other))
     assert same == (one == other)
 
 
-@UNHURRIED
 @given(DATA)
 def test_parameter_holds_the_data_and_fits_the_query(data):
     parameter = data_parameter(canonical_data(data))

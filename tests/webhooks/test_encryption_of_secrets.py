@@ -4,19 +4,16 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as property_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from automette.lib import encryption
 from automette.lib.encryption import DecryptionError, decrypt, encrypt, newest_key_id, read_keys
 
-UNHURRIED = property_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ROW = "ctest0000000000000000row1"
 OLD, NEW = base64.b64encode(b"o" * 32).decode(), base64.b64encode(b"n" * 32).decode()
 
 
-@UNHURRIED
 @given(text=st.text(), row_id=st.text(min_size=1, max_size=60))
 def test_what_was_encrypted_can_be_read_and_does_not_show(text, row_id):
     token = encrypt(text, row_id)
@@ -32,7 +29,6 @@ def test_the_text_is_nowhere_in_what_is_kept():
     assert len(sealed) == 12 + len("wh_secret") + 16
 
 
-@UNHURRIED
 @given(data=st.data())
 def test_one_changed_bit_is_noticed(data):
     token = encrypt("wh_secret", ROW)

@@ -21,7 +21,6 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
 )
-UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 NASTY = '"\\\b\f\n\r\t\x01\x1f\x7f\u0085\u2028\u2029\ufeff\U0001f600</script>{{ x }}%s%(url)s%'
 
 
@@ -169,7 +168,7 @@ def teller(database) -> Api:
     return api
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(name=TEXT.filter(lambda name: len(name) <= 200), data=st.dictionaries(TEXT, VALUES), error=TEXT)
 @example(name=NASTY, data={NASTY: [NASTY, 10**400, -0.0, 5e-324]}, error=NASTY)
 @example(name="", data={}, error="")

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.webhooks.receivers import (
@@ -27,7 +27,6 @@ from webhooks.models import Delivery
 from webhooks.schedule import DELAYS, MAX_FAILURES, read_retry_after, seconds_until_next
 
 pytestmark = pytest.mark.usefixtures("own_rows")
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HOUR = 3600
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -52,7 +51,6 @@ def test_the_schedule_is_what_is_promised():
     assert (MAX_FAILURES, sum(DELAYS) / HOUR) == (10, pytest.approx(18.7, abs=0.1))
 
 
-@UNHURRIED
 @given(failures=st.integers(1, 9))
 def test_each_pause_is_that_of_the_schedule_within_a_tenth(failures):
     delay = DELAYS[failures - 1]
@@ -69,7 +67,6 @@ def test_after_ten_there_is_no_other(failures):
     assert seconds_until_next(failures, retry_after=1) is None
 
 
-@UNHURRIED
 @given(failures=st.integers(1, 9), asked=st.floats(0, 1e9))
 def test_what_is_asked_for_makes_it_longer_never_shorter_and_not_for_ever(failures, asked):
     delay, pause = DELAYS[failures - 1], seconds_until_next(failures, retry_after=asked)
@@ -111,7 +108,6 @@ def test_retry_after_is_a_number_or_a_date(value, seconds):
     assert read_retry_after(value, now=NOW) == seconds
 
 
-@UNHURRIED
 @given(st.text(max_size=60))
 def test_nothing_in_retry_after_breaks_it(value):
     found = read_retry_after(value, now=NOW)
