@@ -18,7 +18,7 @@ from automette.lib.outbound.errors import AddressRefusedError
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 Judge = Callable[[str, int], bool]
 
-MOST_LOOKUPS: Final = 256
+MOST_LOOKUPS: Final = 512  # twice the calls of a webhooks process: a hanging lookup lives twice as long as its call
 _running: set[threading.Thread] = set()
 
 
