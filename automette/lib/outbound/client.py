@@ -218,6 +218,7 @@ def _tls() -> ssl.SSLContext:
     """Return the verifying context of this process: making one reads the system's certificates, which takes 20 ms."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves it to the system's configuration
     return context
 
 
