@@ -77,7 +77,7 @@ REFUSED = {
     "hex": "0x7f.0.0.1",
 }
 PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "100.63.255.255", "100.128.0.1", "172.32.0.1", "2606:4700::1111"]
-# What `ipaddress.is_global` of every Python 3.11 calls global; of some it is 6to4 and more: reason enough for a table.
+# What `ipaddress.is_global` of every Python calls global (of some it is more): reason enough for a table.
 HOLES_OF_IS_GLOBAL = ["multicast", "6to4 relay", "Azure's host", "v6 compatible", "NAT64", "site-local"]
 
 
