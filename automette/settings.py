@@ -202,8 +202,9 @@ WEBHOOK_CALLS_PER_RECEIVER = env.int("WEBHOOK_CALLS_PER_RECEIVER", default=5)
 WEBHOOK_CALLS_PER_TEAM = env.int("WEBHOOK_CALLS_PER_TEAM", default=20)
 WEBHOOK_CALLS_PER_PROCESS = env.int("WEBHOOK_CALLS_PER_PROCESS", default=250)
 WEBHOOK_RETENTION_DAYS = env.int("WEBHOOK_RETENTION_DAYS", default=30)
-if WEBHOOK_RETENTION_DAYS < 1:
-    raise ImproperlyConfigured("WEBHOOK_RETENTION_DAYS must be at least 1.")
+for _name in ("CALLS_PER_RECEIVER", "CALLS_PER_TEAM", "CALLS_PER_PROCESS", "RETENTION_DAYS"):
+    if vars()[f"WEBHOOK_{_name}"] < 1:
+        raise ImproperlyConfigured(f"WEBHOOK_{_name} must be at least 1.")
 
 # The home page shows the demo team's documents: for `make run`, not for a server with customers.
 SHOW_DEMO_DOCUMENTS = env.bool("SHOW_DEMO_DOCUMENTS", default=False)
