@@ -13,18 +13,19 @@ from webhooks.locking import run_locked
 
 LIMIT: Final = {"receivers": 200}  # more than these of one team are not looked through
 
-IS_NEXT_OF_RECEIVER: Final = """delivery.status = 'pending' AND delivery.id = (
-        SELECT next.id FROM webhooks_delivery AS next
-        WHERE next.team_id = %(team)s AND next.receiver = %(receiver)s AND next.status = 'pending'
-            AND next.next_attempt_at <= statement_timestamp()
-            AND NOT EXISTS (SELECT FROM webhooks_subscription WHERE id = %(subscription)s AND NOT enabled)
-            AND %(of_team)s - 1 > (
-                SELECT count(*) FROM webhooks_delivery AS sending
-                WHERE sending.team_id = %(team)s AND sending.status = 'sending'
-                    AND sending.lease_expires_at >= statement_timestamp()
-            )
-        ORDER BY next.next_attempt_at, next.id LIMIT 1
-    )"""
+_NEXT_OF_RECEIVER: Final = """
+    SELECT next.id FROM webhooks_delivery AS next
+    WHERE next.team_id = %(team)s AND next.receiver = %(receiver)s AND next.status = 'pending'
+        AND next.next_attempt_at <= statement_timestamp()
+        AND NOT EXISTS (SELECT FROM webhooks_subscription WHERE id = %(subscription)s AND NOT enabled)
+        AND %(of_team)s - 1 > (
+            SELECT count(*) FROM webhooks_delivery AS sending
+            WHERE sending.team_id = %(team)s AND sending.status = 'sending'
+                AND sending.lease_expires_at >= statement_timestamp()
+        )
+    ORDER BY next.next_attempt_at, next.id LIMIT 1
+"""
+IS_NEXT_OF_RECEIVER: Final = "delivery.status = 'pending' AND delivery.id = (" + _NEXT_OF_RECEIVER + ")"
 """A condition on `delivery`: the oldest of this receiver that is due.
 
 There is none while the team is at its own limit: then messages for other receivers were dropped, too, and the oldest
@@ -65,23 +66,11 @@ IS_OLDEST_OF_TEAM: Final = "delivery.status = 'pending' AND delivery.id = (" + _
 """A condition on `delivery`: the oldest of the team that is due and whose receiver may have another call."""
 
 # Moves it to the end: behind the team's lock, each of those who end their calls at the same moment gets another one.
-_HAND_OVER: Final = """
+_MOVE: Final = """
 UPDATE webhooks_delivery
 SET next_attempt_at = statement_timestamp(), ring_at = statement_timestamp() + interval '5 seconds'
-WHERE status = 'pending' AND id = (
-    SELECT next.id FROM webhooks_delivery AS next
-    WHERE next.team_id = %(team)s AND next.receiver = %(receiver)s AND next.status = 'pending'
-        AND next.next_attempt_at <= statement_timestamp()
-        AND NOT EXISTS (SELECT FROM webhooks_subscription WHERE id = %(subscription)s AND NOT enabled)
-        AND %(of_team)s - 1 > (
-            SELECT count(*) FROM webhooks_delivery AS sending
-            WHERE sending.team_id = %(team)s AND sending.status = 'sending'
-                AND sending.lease_expires_at >= statement_timestamp()
-        )
-    ORDER BY next.next_attempt_at, next.id LIMIT 1
-)
-RETURNING id
-"""
+WHERE status = 'pending' AND id = ("""
+_HAND_OVER: Final = _MOVE + _NEXT_OF_RECEIVER + ") RETURNING id"
 
 
 def oldest_of_team(team_id: str) -> str | None:

@@ -1,8 +1,11 @@
+import contextlib
+
 import pytest
 import requests
 
 from automette.lib import spare_redis
 from tests.conftest import wait_until
+from tests.renders.faults import Installation, own_broker, own_database
 
 
 @pytest.fixture
@@ -48,3 +51,17 @@ def start_web(processes):
         return base
 
     return start
+
+
+@pytest.fixture
+def without_a_worker(database, test_environment, tmp_path):
+    """Start a web process with these settings on a database and a Redis of its own; the test starts the worker."""
+    with own_database() as url, own_broker() as broker, contextlib.ExitStack() as running:
+
+        def start(**environment: str) -> Installation:
+            installation = Installation(tmp_path, url, broker, **environment)
+            running.callback(installation.stop)
+            installation.web()
+            return installation
+
+        yield start

@@ -22,7 +22,6 @@ from renders.models import Render, RenderFile, object_key
 from templates_app.services import create_trusted_docx_template
 from tests.api.uploading import DOCX_TYPE, upload
 from tests.docx.word_files import word_file
-from tests.renders.faults import Installation, own_broker, own_database
 from workers.docx.office import INSTALL_HINT, find_program
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -269,26 +268,15 @@ def test_options_reach_the_engine(api, server):
     assert (status, body["error"].split(";")[0]) == (422, 'option "ppi" does not exist for pdf')
 
 
-@pytest.fixture
-def without_a_worker(database, test_environment, tmp_path):
-    """A web process on a database and a Redis of its own; the test starts the worker."""
-    with own_database() as url, own_broker() as broker:
-        installation = Installation(tmp_path, url, broker, RUNNING_RENDERS_PER_TEAM="0")
-        try:
-            installation.web()
-            yield installation
-        finally:
-            installation.stop()
-
-
 def test_many_word_renders_do_not_delay_other_engines(without_a_worker, new_api, wait):
     """All of them have their message before a worker comes. In one queue each would begin before a later render."""
+    installation = without_a_worker(RUNNING_RENDERS_PER_TEAM="0")
     api, other_api = new_api(), new_api()
     letter = create_trusted_docx_template(team=api.team, actor="test", name="Letter", content=LETTER, fields=[])
 
     def ask(caller, **body) -> str:
         headers = {"Authorization": f"Bearer {caller.key}"}
-        address = f"{without_a_worker.base}/api/v1/renders"
+        address = f"{installation.base}/api/v1/renders"
         answer = requests.post(address, json=body, headers=headers, timeout=60)
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
@@ -296,7 +284,7 @@ def test_many_word_renders_do_not_delay_other_engines(without_a_worker, new_api,
     for number in range(60):
         ask(api, template_id=letter.id, data={"name": str(number), "items": LONG_LIST}, formats=["docx"])
     other = ask(other_api, template_id=other_api.template())
-    without_a_worker.worker()
+    installation.worker()
     assert wait(other_api, other)["status"] == "completed"
     earlier = {"started_at__lt": Render.objects.get(pk=other).started_at}
     assert api.team.renders.exclude(**earlier).exists()

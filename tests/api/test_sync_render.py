@@ -8,7 +8,6 @@ import requests
 
 from credits.models import LedgerEntry
 from renders.models import Render
-from tests.renders.faults import Installation, own_broker, own_database
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -150,19 +149,8 @@ def test_data_reaches_the_template_with_its_types(api):
     assert status == 200
 
 
-@pytest.fixture
-def impatient(database, test_environment, tmp_path):
-    """A web process that waits for half a second, where nobody renders until the test starts a worker."""
-    with own_database() as url, own_broker() as broker:
-        installation = Installation(tmp_path, url, broker, SYNC_WAIT_SECONDS="0.5")
-        try:
-            installation.web()
-            yield installation
-        finally:
-            installation.stop()
-
-
-def test_unfinished_render_is_202_after_the_wait_and_goes_on(impatient, new_api, wait):
+def test_unfinished_render_is_202_after_the_wait_and_goes_on(without_a_worker, new_api, wait):
+    impatient = without_a_worker(SYNC_WAIT_SECONDS="0.5")
     api = new_api()
     started = time.monotonic()
     answer = requests.post(
